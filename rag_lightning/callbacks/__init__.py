@@ -1,0 +1,1 @@
+"""Lightning callbacks of this project; each is one file and knows nothing of the others."""

@@ -1,0 +1,50 @@
+"""A run is named by what it is: the hash of everything that changes its result."""
+
+import hashlib
+import json
+from typing import Any
+
+# Keys that change where and how fast a run is computed, or how it is shown, but not its result.
+NO_PART_OF_A_RUN = {
+    "output_dir", "run", "force", "logger",
+    "batching.workers", "batching.eval_tokens", "encoding.cache",
+    "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
+    "data.path", "model.path",
+    "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
+    "trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps",
+    "trainer.benchmark", "trainer.enable_model_summary", "trainer.plugins",
+}  # fmt: skip
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted keys; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{dotted}."))
+        else:
+            flat[dotted] = value
+    return flat
+
+
+def identity(config: dict[str, Any], data: str, model: str) -> dict[str, Any]:
+    """What a run is: its settings, and the content of its data and model instead of their paths."""
+    kept = {
+        key: value
+        for key, value in flatten(config).items()
+        if not any(key == out or key.startswith(f"{out}.") for out in NO_PART_OF_A_RUN)
+    }
+    return {**kept, "data.content": data, "model.content": model}
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """Sixteen hexadecimal digits for an identity, equal on every machine and Python version."""
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(config: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
+    """The settings that differ from the defaults, as dotted keys."""
+    flat, base = flatten(config), flatten(default)
+    return {key: value for key, value in flat.items() if key not in base or base[key] != value}

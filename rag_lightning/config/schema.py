@@ -1,0 +1,93 @@
+"""The whole configuration as typed, documented models: an unknown key or a wrong type is an error.
+
+Groups with a ``_target_`` (optimizer, trainer, callbacks, logger) come straight from torch and Lightning; their
+keys are the arguments of the class they name and are checked in :mod:`rag_lightning.config.targets`.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rag_lightning.data.options import DataConfig
+from rag_lightning.model.options import ModelConfig
+from rag_lightning.speed.options import SpeedConfig
+from rag_lightning.tuning.options import TuningConfig
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SchedulerConfig(Strict):
+    """A schedule of transformers' ``get_scheduler``."""
+
+    name: str = Field(description="linear, cosine, constant_with_warmup, … as transformers names them")
+    warmup: float = Field(0.1, ge=0, description="below 1: share of all steps; from 1 on: steps")
+    options: dict[str, Any] = Field(default_factory=dict, description="further arguments, such as num_cycles")
+
+
+class BatchingConfig(Strict):
+    size: int = Field(16, ge=1, description="examples of average length in a batch (over all devices)")
+    tokens: int | None = Field(None, ge=1, description="padded tokens in a batch; null: size x average length")
+    eval_tokens: int = Field(4096, ge=1, description="padded tokens in a batch of evaluation")
+    by_length: bool = Field(True, description="batches of examples of similar length (little padding)")
+    workers: int = Field(0, ge=0, description="loader processes; 0 is best for encoded text on CPU")
+
+
+class EncodingConfig(Strict):
+    overlap: float = Field(0.25, ge=0, le=0.5, description="share of a window that the next one repeats")
+    cache: bool = Field(True, description="keep encoded data on disk and reuse it")
+
+
+class CheckpointConfig(Strict):
+    every_seconds: float | None = Field(60, gt=0, description="save for resuming at least this often")
+    every_steps: int | None = Field(None, ge=1, description="save for resuming every n optimizer steps")
+    keep: int = Field(2, ge=2, description="resume points kept: if the newest is damaged the one before serves")
+    use: Literal["best", "last"] = Field("best", description="weights that are tested and exported")
+
+
+class RunConfig(Strict):
+    name: str | None = Field(None, description="for tables and dashboards; null: what differs from the defaults")
+    group: str | None = Field(None, description="W&B group; null: the task")
+    folder: str | None = Field(None, description="null: <output_dir>/<task>-<model>-<fingerprint>")
+    id: str | None = Field(None, description="the fingerprint, filled in by the run")
+
+
+class TrainConfig(Strict):
+    """Everything that a training run is made of."""
+
+    task: dict[str, Any] = Field(description="checked by the task's own options")
+    data: DataConfig
+    model: ModelConfig
+    tuning: TuningConfig
+    optimizer: dict[str, Any]
+    scheduler: SchedulerConfig
+    trainer: dict[str, Any]
+    callbacks: dict[str, dict[str, Any]] | None = None
+    logger: dict[str, dict[str, Any]] | None = None
+    batching: BatchingConfig
+    encoding: EncodingConfig
+    checkpoint: CheckpointConfig
+    speed: SpeedConfig
+    seed: int = Field(ge=0, description="of splits, order, dropout and new weights")
+    output_dir: str = Field(description="folder that holds the run folders")
+    run: RunConfig
+    force: bool = Field(description="run again what is finished, from the start")
+
+
+class EvaluateConfig(Strict):
+    run: str
+    data: DataConfig | None = None
+    split: Literal["train", "validation", "test"] = "test"
+    output: str | None = Field(None, description="folder for the report; null: inside the run's folder")
+    trainer: dict[str, Any]
+    eval_tokens: int = Field(4096, ge=1)
+
+
+class PredictConfig(Strict):
+    run: str
+    input: str = Field("-", description="a file, a folder of .txt/.jsonl/.conll files, or - for standard input")
+    text: str | None = Field(None, description="one text, instead of input")
+    output: str = Field("-", description="a .jsonl file, or - for standard output")
+    tokens: int = Field(4096, ge=1, description="padded tokens in a batch")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")

@@ -1,0 +1,1 @@
+"""Labelled examples from files, the Hub or the embedded samples, as plain records."""

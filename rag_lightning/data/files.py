@@ -1,0 +1,163 @@
+"""Which file holds which split."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from rag_lightning.data.options import SPLITS, DataConfig
+from rag_lightning.errors import UserError, nearest
+
+SplitPaths = dict[str, list[Path]]
+
+_ENDINGS = {
+    "conll": ("conll", "txt", "tsv", "iob", "iob2", "bio", "bioes", "bmes", "annotated", "ner"),
+    "jsonl": ("jsonl", "ndjson", "json"),
+    "csv": ("csv", "tsv", "txt"),
+    "parquet": ("parquet",),
+}
+_STEMS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev", "development"),
+    "test": ("test", "testing"),
+}
+_CONLL_2003 = {
+    "train": ("eng.train", "*.train"),
+    "validation": ("eng.testa", "*testa*"),
+    "test": ("eng.testb", "*testb*"),
+}
+_NOT_DATA = frozenset((".md", ".rst", ".py", ".sh", ".yaml", ".yml", ".toml", ".log", ".pdf", ".png", ".html", ".zip"))
+
+
+def find_files(config: DataConfig) -> SplitPaths:
+    """The files of each split, existing ones only. One file in all stands under ``train``.
+
+    Raises:
+        UserError: no path, nothing there, no training file, or two files that could both be meant.
+    """
+    if config.path is None:
+        if not config.names_files():
+            raise UserError(
+                f"data={config.format} needs a file or folder",
+                where="data.path",
+                remedy="Set data.path=folder or data.path=file.",
+            )
+        return _named_files(config, Path())
+    path = Path(config.path).expanduser()
+    if path.is_file():
+        if config.names_files():
+            raise UserError(
+                f"{path} is a file, and data.files names files of a folder",
+                where="data.files",
+                remedy="Set data.path to the folder, or leave data.files out.",
+            )
+        return {"train": [path]}
+    if not path.is_dir():
+        raise UserError(f"there is no file or folder {path}", where="data.path", remedy=_what_is_near(path))
+    return _named_files(config, path)
+
+
+def find_sample(config: DataConfig) -> SplitPaths:
+    """The files of an embedded sample."""
+    root = files("rag_lightning.data") / "samples"
+    name = config.path or "ner"
+    folder = root / name
+    if "/" in name or "\\" in name or not folder.is_dir():
+        there = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+        raise UserError(
+            f"there is no embedded sample `{name}`", where="data.path", remedy=f"Choose one of: {', '.join(there)}."
+        )
+    found: SplitPaths = {}
+    for split in SPLITS:
+        with as_file(folder / f"{split}.conll") as file:
+            if file.is_file():
+                found[split] = [file]
+    return found
+
+
+def unlabelled_sample(name: str = "ner") -> list[str]:
+    """The sample's unlabelled sentences."""
+    text = (files("rag_lightning.data") / "samples" / name / "unlabelled.txt").read_text("utf-8")
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def _named_files(config: DataConfig, folder: Path) -> SplitPaths:
+    there = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith((".", "_")))
+    found: SplitPaths = {}
+    for split in SPLITS:
+        asked = getattr(config.files, split)
+        taken = {file for chosen in found.values() for file in chosen}
+        if asked:
+            found[split] = _asked_files(asked, split, folder, there)
+        elif chosen := _conventional_file(config, split, [file for file in there if file not in taken], folder):
+            found[split] = [chosen]
+    if "train" not in found:
+        data = [file for file in there if _ending(file) in _ENDINGS[config.file_format]]
+        if not found and len(data) == 1:
+            return {"train": data}
+        raise UserError(
+            f"no training file ({_patterns(config, 'train')[0]} …) is in {folder}; it holds {_listing(there)}",
+            where="data.path",
+            remedy=f"Name the file with data.files.train={there[0].name if there else 'FILE'}.",
+        )
+    return found
+
+
+def _asked_files(patterns: Sequence[str], split: str, folder: Path, there: Sequence[Path]) -> list[Path]:
+    for pattern in patterns:
+        for direct in (folder / pattern, Path(pattern).expanduser()):
+            if direct.is_file():
+                return [direct]
+        if matching := [file for file in there if fnmatch(file.name, pattern)]:
+            return matching
+    close = nearest(patterns[0], [file.name for file in there])
+    raise UserError(
+        f"no file in {folder} matches {' or '.join(patterns)}; the folder holds {_listing(there)}",
+        where=f"data.files.{split}",
+        remedy=f"Did you mean data.files.{split}={close[0]}?" if close else "Name one of these files.",
+    )
+
+
+def _conventional_file(config: DataConfig, split: str, there: Sequence[Path], folder: Path) -> Path | None:
+    for pattern in _patterns(config, split):
+        matching = [file for file in there if fnmatch(file.name.lower(), pattern) and file.suffix not in _NOT_DATA]
+        if len(matching) > 1:
+            names = ", ".join(file.name for file in matching)
+            raise UserError(
+                f"several files in {folder} could be the {split} split: {names}",
+                where="data.path",
+                remedy=f"Say which with data.files.{split}={matching[0].name} (a list reads them all).",
+            )
+        if matching:
+            return matching[0]
+    return None
+
+
+def _patterns(config: DataConfig, split: str) -> list[str]:
+    """From the exact conventional names to anything that has the word in its name."""
+    endings = _ENDINGS[config.file_format]
+    exact = [f"{stem}.{ending}{packed}" for stem in _STEMS[split] for ending in endings for packed in ("", ".gz")]
+    special = list(_CONLL_2003[split]) if config.file_format == "conll" else []
+    suffix = [f"*.{stem}" for stem in _STEMS[split]] if config.file_format == "conll" else []
+    loose = [f"*{stem}*.{ending}{packed}" for stem in _STEMS[split] for ending in endings for packed in ("", ".gz")]
+    return exact + special + suffix + loose
+
+
+def _ending(file: Path) -> str:
+    return Path(file.name.removesuffix(".gz")).suffix.removeprefix(".").lower()
+
+
+def _listing(there: Sequence[Path], most: int = 12) -> str:
+    names = [file.name for file in there[:most]] + (["…"] if len(there) > most else [])
+    return ", ".join(names) or "no files"
+
+
+def _what_is_near(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f"Check the path; it starts from {Path.cwd()}."
+    names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
+    close = nearest(path.name, names)
+    if close:
+        return f"Did you mean {parent / close[0]}?"
+    return f"The folder {parent.absolute()} holds {', '.join(names[:12]) or 'nothing'}."

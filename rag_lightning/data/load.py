@@ -1,0 +1,146 @@
+"""Examples by split, from wherever the config says, with sentences about what was done to them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_lightning.data.fields import check_unique_ids
+from rag_lightning.data.files import SplitPaths, find_files, find_sample
+from rag_lightning.data.near_duplicates import words_of
+from rag_lightning.data.options import SPLITS, DataConfig
+from rag_lightning.data.readers import READERS
+from rag_lightning.data.records import Record, Splits
+from rag_lightning.data.splits import divide, label_types, subset
+from rag_lightning.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """What was read.
+
+    Attributes:
+        splits: train, and validation and test unless their share is 0.
+        notes: sentences that a reader of the results should know.
+        files: the files that were read, each once.
+    """
+
+    splits: Splits
+    notes: list[str]
+    files: list[Path]
+
+
+def load_splits(config: DataConfig, seed: int, label_field: str = "tags") -> LoadedData:
+    """Read all splits; cut a missing one from train; keep as many examples as ``config.limit`` says.
+
+    Args:
+        seed: of the random subsets of ``config.limit``. The division has its own, ``config.split.seed``.
+        label_field: the field of a record by which examples are stratified.
+
+    Raises:
+        UserError: for any mistake in the data or the config, with file, line and remedy.
+    """
+    paths = _paths(config)
+    notes: list[str] = []
+    splits = {split: _read_split(split, files, config, notes) for split, files in paths.items()}
+    splits = _with_missing_splits(splits, config, label_field, notes)
+    _note_repeated_examples(splits, notes)
+    for split in splits:
+        splits[split] = _limited(split, splits[split], config, seed, label_field, notes)
+    return LoadedData(splits, notes, list(dict.fromkeys(file for files in paths.values() for file in files)))
+
+
+def content_fingerprint(config: DataConfig) -> str:
+    """sha256 over the bytes of the files that would be read; for the Hub over name, revision and subset.
+
+    The same data in another folder has the same fingerprint.
+    """
+    digest = hashlib.sha256()
+    if config.source == "hub":
+        digest.update(f"hub\n{config.hub_name}\n{config.revision}\n{config.config}".encode())
+        return digest.hexdigest()
+    for split, files in _paths(config).items():
+        for file in files:
+            with file.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest.update(f"{split} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _paths(config: DataConfig) -> SplitPaths:
+    if config.source == "sample":
+        return find_sample(config)
+    if config.source == "files":
+        return find_files(config)
+    from rag_lightning.data.readers import hub  # huggingface_hub takes long to import and is rarely needed
+
+    return hub.download(config)
+
+
+def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: list[str]) -> list[Record]:
+    records = [record for file in files for record in READERS[config.file_format](file, config, split)]
+    check_unique_ids(records)
+    kept = [record for record in records if words_of(record)]
+    if len(kept) < len(records):
+        notes.append(f"{_count(len(records) - len(kept), 'example')} of {split} had no word and was left out.")
+    if not kept:
+        raise UserError(f"no example of the {split} split has a word", where=str(files[0]), remedy="Check data.fields.")
+    return [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
+
+
+def _with_missing_splits(splits: Splits, config: DataConfig, label_field: str, notes: list[str]) -> Splits:
+    shares = {
+        split: share
+        for split, share in (("validation", config.split.validation), ("test", config.split.test))
+        if split not in splits and share > 0
+    }
+    if shares:
+        total = len(splits["train"])
+        divided = divide(splits["train"], shares, config.split.seed, label_field)
+        what = " and ".join(f"{split} ({_count(len(divided[split]), 'example')})" for split in shares)
+        notes.append(
+            f"The data have no {' and no '.join(shares)} split: {what} {'was' if len(shares) == 1 else 'were'} "
+            f"cut from the {total:,} training examples, {len(divided['train']):,} are left "
+            f"(data.split.seed={config.split.seed}, stratified by label types, near-duplicates kept on one side)."
+        )
+        splits = {**splits, **divided}
+    return {split: splits[split] for split in SPLITS if split in splits}
+
+
+def _note_repeated_examples(splits: Splits, notes: list[str]) -> None:
+    seen = {tuple(words_of(record)) for record in splits["train"]}
+    for split in ("validation", "test"):
+        records = splits.get(split, [])
+        repeated = sum(tuple(words_of(record)) in seen for record in records)
+        if repeated:
+            verb = "stands" if repeated == 1 else "stand"
+            notes.append(
+                f"{repeated:,} of {_count(len(records), f'{split} example')} {verb} word for word in train too."
+            )
+
+
+def _limited(
+    split: str, records: list[Record], config: DataConfig, seed: int, label_field: str, notes: list[str]
+) -> list[Record]:
+    limit = getattr(config.limit, split)
+    if limit is None:
+        return records
+    if limit >= len(records):
+        notes.append(f"data.limit.{split}={limit:,} changes nothing: there are {_count(len(records), 'example')}.")
+        return records
+    kept = subset(records, limit, seed, label_field)
+    note = (
+        f"{_count(limit, 'example')} of {len(records):,} kept for {split} (data.limit.{split}, seed {seed}, "
+        "stratified by label types)"
+    )
+    lost = _types(records, label_field) - _types(kept, label_field)
+    notes.append(f"{note}; none of them has {', '.join(sorted(lost)[:10])}." if lost else f"{note}.")
+    return kept
+
+
+def _types(records: Sequence[Record], label_field: str) -> set[str]:
+    return {name for record in records for name in label_types(record, label_field)}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,131 @@
+"""The ``data`` group of the config: where examples come from, how they are read and divided."""
+
+import codecs
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+FieldSource = int | str | list[int | str] | None
+SPLITS = ("train", "validation", "test")
+SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitFiles(_Options):
+    """File names or patterns for each split; null = the conventional names (train.*, valid.*, eng.testa ...)."""
+
+    train: list[str] | None = Field(None, description="names or patterns, tried in order, in the folder data.path")
+    validation: list[str] | None = Field(None, description="as train, for the validation split")
+    test: list[str] | None = Field(None, description="as train, for the test split")
+
+    @field_validator("train", "validation", "test", mode="before")
+    @classmethod
+    def _one_name_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class SplitShares(_Options):
+    """How examples are divided where the data lack a split. The division has a seed of its own, so that
+    runs with different seeds are judged on the same examples."""
+
+    validation: float = Field(0.15, ge=0, lt=1, description="share for validation where it is missing; 0 = none")
+    test: float = Field(0.15, ge=0, lt=1, description="share for test where it is missing; 0 = none")
+    seed: int = Field(0, ge=0, description="seed of the division")
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> "SplitShares":
+        if self.validation + self.test > 0.9:
+            raise ValueError("validation and test together take more than 0.9 of the data")
+        return self
+
+
+class SplitLimits(_Options):
+    """How many examples to keep (a random subset with the run's seed); null = all."""
+
+    train: int | None = Field(None, ge=1, description="keep this many training examples (few-label experiments)")
+    validation: int | None = Field(None, ge=1, description="keep this many validation examples")
+    test: int | None = Field(None, ge=1, description="keep this many test examples")
+
+
+class DataConfig(_Options):
+    """Where examples come from and how they are read."""
+
+    name: str = Field(description="short name, used in names of runs")
+    format: Literal["conll", "jsonl", "csv", "parquet", "hub", "sample"] = Field(
+        description="form of the files; hub = parquet from the Hugging Face Hub, sample = embedded sample"
+    )
+    path: str | None = Field(
+        None,
+        description="a folder with a file per split, or one file to divide; for format=sample the sample's name",
+    )
+    hub_name: str | None = Field(
+        None, description="the Hub's dataset, owner/name; used for format=hub and where path is null"
+    )
+    revision: str = Field(
+        "refs/convert/parquet", description="the Hub's branch, tag or commit; the default is its parquet export"
+    )
+    config: str | None = Field(None, description="the subset of the Hub's dataset; null = the only one")
+    files: SplitFiles = Field(default_factory=SplitFiles, description="file names or patterns for each split")
+    fields: dict[str, FieldSource] = Field(
+        default_factory=lambda: dict[str, FieldSource](tokens=0, tags=-1),
+        description="task field -> column number (from 0; negative from the end) or column/field name; "
+        "a list = the first one that the data have; null = not read",
+    )
+    label_names: list[str] | None = Field(
+        None, description="names of labels that are stored as whole numbers, in the order of the numbers"
+    )
+    group_by: int | str | None = Field(
+        None, description="csv: the column that says to which example a row belongs (one token a row)"
+    )
+    separator: str | None = Field(
+        None, description="column separator: a character, or tab, space, comma, semicolon, pipe; null = detect"
+    )
+    header: bool = Field(True, description="csv: the first row names the columns")
+    quoting: bool | None = Field(
+        None, description='csv: cells may stand in "double quotes"; null = detect (plain for most tab-separated files)'
+    )
+    encoding: str = Field("utf-8", description="character encoding of the files")
+    split: SplitShares = Field(default_factory=SplitShares, description="how a missing split is cut from train")
+    limit: SplitLimits = Field(default_factory=SplitLimits, description="how many examples to keep")
+
+    @field_validator("separator")
+    @classmethod
+    def _spell_out_separator(cls, value: str | None) -> str | None:
+        value = SEPARATORS.get(value, value) if value is not None else None
+        if value is not None and len(value) != 1:
+            raise ValueError(f"separator is one character or one of {', '.join(SEPARATORS)}")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError(f"unknown encoding {value!r}; try utf-8, latin-1, utf-16 or gb18030") from None
+        return value
+
+    @property
+    def source(self) -> Literal["files", "hub", "sample"]:
+        """Where the examples come from; a path always wins over the Hub."""
+        if self.format == "sample":
+            return "sample"
+        if self.path is None and not self.names_files() and (self.format == "hub" or self.hub_name):
+            return "hub"
+        return "files"
+
+    @property
+    def file_format(self) -> Literal["conll", "jsonl", "csv", "parquet"]:
+        """The form of the files that are read in the end."""
+        if self.format == "sample":
+            return "conll"
+        if self.format == "hub" or self.source == "hub":
+            return "parquet"
+        return self.format
+
+    def names_files(self) -> bool:
+        """Whether the user named files for any split."""
+        return any(getattr(self.files, split) for split in SPLITS)

@@ -1,0 +1,15 @@
+"""One reader per format: ``read(path, config, split)`` gives the file's records."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rag_lightning.data.options import DataConfig
+from rag_lightning.data.readers import conll, csv, jsonl, parquet
+from rag_lightning.data.records import Record
+
+READERS: dict[str, Callable[[Path, DataConfig, str], list[Record]]] = {
+    "conll": conll.read,
+    "jsonl": jsonl.read,
+    "csv": csv.read,
+    "parquet": parquet.read,
+}

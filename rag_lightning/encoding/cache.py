@@ -1,0 +1,101 @@
+"""Encoded data on disk: written once, memory-mapped ever after, shared by processes.
+
+An entry is a folder named by the fingerprint of all that went into it. It appears whole or not at all (written
+beside, then renamed), and a lock keeps two processes from doing the same work twice.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from filelock import FileLock
+
+from rag_lightning.data.records import Record
+from rag_lightning.tasks.task import Columns
+
+Write = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """One split's model inputs as memory-mapped Arrow, and the records they were made of.
+
+    Attributes:
+        lengths: tokens of each row.
+        n_labels: labels of each row.
+    """
+
+    table: pa.Table
+    records: list[Record]
+    lengths: np.ndarray
+    n_labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @classmethod
+    def open(cls, folder: Path, split: str) -> "EncodedSplit":
+        """Map ``<split>.arrow`` and read ``<split>.jsonl`` of a cache entry."""
+        with pa.memory_map(str(folder / f"{split}.arrow")) as source:
+            table = pa.ipc.open_file(source).read_all()
+        with open(folder / f"{split}.jsonl", encoding="utf-8") as lines:
+            records = [json.loads(line) for line in lines]
+        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column("input_ids").chunks]
+        return cls(
+            table,
+            records,
+            np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),
+            table.column("n_labels").to_numpy(),
+        )
+
+
+def write_split(folder: Path, split: str, records: list[Record], batches: Iterable[Columns]) -> None:
+    """Write the columns, batch by batch, and the records of a split."""
+    writer: pa.RecordBatchFileWriter | None = None
+    with pa.OSFile(str(folder / f"{split}.arrow"), "wb") as sink:
+        for columns in batches:
+            batch = pa.record_batch({name: _array(values) for name, values in columns.items()})
+            if writer is None:
+                writer = pa.ipc.new_file(sink, batch.schema)
+            if batch.num_rows or writer is None:
+                writer.write_batch(batch)
+        assert writer is not None, "a split has at least one batch, if an empty one"
+        writer.close()
+    with open(folder / f"{split}.jsonl", "w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def _array(values: list[Any]) -> pa.Array:
+    if not values or isinstance(values[0], list):
+        return pa.array(values, type=pa.list_(pa.int32()))
+    return pa.array(values, type=pa.int32())
+
+
+def cached(root: Path, fingerprint: str, write: Write) -> tuple[Path, bool]:
+    """The cache entry of a fingerprint, made by ``write(folder)`` if it is not there yet.
+
+    Returns:
+        The entry's folder, and whether it had been there already.
+    """
+    entry = root / fingerprint
+    if entry.is_dir():
+        return entry, True
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(root / f"{fingerprint}.lock")):
+        if entry.is_dir():  # another process made it while we waited
+            return entry, True
+        beside = Path(tempfile.mkdtemp(prefix=f".{fingerprint}-", dir=root))
+        try:
+            write(beside)
+            os.replace(beside, entry)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+    return entry, False

@@ -1,0 +1,1 @@
+"""A finished run in use: evaluating and predicting with its exported model."""

@@ -1,0 +1,116 @@
+"""Evaluate a finished run's exported model on its own data or on others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from rag_lightning.config.schema import EvaluateConfig
+from rag_lightning.config.targets import check_target
+from rag_lightning.config.validate import parse, to_plain
+from rag_lightning.console import is_rank_zero, say
+from rag_lightning.data.load import content_fingerprint
+from rag_lightning.data.options import DataConfig
+from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.errors import UserError
+from rag_lightning.inference.saved import SavedRun, load_run
+from rag_lightning.report.info import RunInfo
+from rag_lightning.report.terminal import print_closing, print_evaluation
+from rag_lightning.report.write import write_report
+from rag_lightning.speed.accelerate import accelerate
+from rag_lightning.speed.precision import choose_precision
+from rag_lightning.training.build import accelerator_of, quiet
+from rag_lightning.training.module import FineTuning
+from rag_lightning.training.plan import check_devices
+
+
+def evaluate_run(raw: DictConfig) -> dict[str, float]:
+    """Score a split and write ``evaluation-<data>-<split>/`` with tables, predictions and pictures.
+
+    Returns:
+        Metrics as ``split/name``.
+
+    Raises:
+        UserError: if the folder is no finished run, or the data do not fit it.
+    """
+    plain = to_plain(raw)
+    plain.pop("hydra", None)
+    config = parse(EvaluateConfig, plain)
+    check_target("trainer", config.trainer)
+    check_devices(config.trainer)
+    quiet()
+    run = load_run(config.run)
+    data = _data(run, config)
+    if config.split not in data.splits:
+        raise UserError(
+            f"there is no {config.split} split", where="split", remedy=f"There are: {', '.join(data.splits)}."
+        )
+    say(f"evaluating {run.folder.path} on {config.split} of {data.data.name}")
+    evaluation, speed = _evaluate(run, data, config)
+    say(f"  compute  {speed}")
+    name = f"evaluation-{data.data.name}-{config.split}"
+    folder = Path(config.output) if config.output else run.folder.path / name
+    if is_rank_zero():
+        info = _info(run, data, config)
+        write_report(folder, info, [evaluation])
+        print_evaluation(evaluation)
+        print_closing(folder, info, [evaluation])
+    return {f"{evaluation.split}/{key}": float(value) for key, value in evaluation.metrics.items()}
+
+
+def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
+    source: DataConfig = config.data or run.config.data
+    if config.data is not None:
+        # Other data are scored whole: a lone file is the split asked for, and nothing is held back of it.
+        source = as_single_split(source, config.split)
+    batching = run.config.batching.model_copy(update={"eval_tokens": config.eval_tokens})
+    types = [label[2:] for label in run.labels if label.startswith("B-")]
+    options = run.options.model_copy(update={"labels": types}) if hasattr(run.options, "labels") else run.options
+    data = GuidedDataModule(
+        data=source, content=content_fingerprint(source), task=run.task, options=options, words=run.words,
+        model=run.model, batching=batching, encoding=run.config.encoding, seed=run.config.seed,
+    )  # fmt: skip
+    data.setup()
+    return data
+
+
+def _evaluate(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> tuple[Any, str]:
+    accelerator = accelerator_of(config.trainer)
+    speed = accelerate(run.network, run.config.speed, accelerator=accelerator)
+    precision = choose_precision(
+        str(config.trainer.get("precision", "auto")), accelerator, bool(speed.fused_layers)
+    )
+    from hydra.utils import instantiate
+
+    node = {
+        **config.trainer, "precision": precision, "num_sanity_val_steps": 0, "use_distributed_sampler": False,
+        "enable_model_summary": False, "enable_checkpointing": False, "default_root_dir": str(run.folder.path),
+    }  # fmt: skip
+    trainer: pl.Trainer = instantiate(node, logger=False, _convert_="all")
+    module = FineTuning(run.network, run.task, run.labels, lambda _: data.splits[config.split].records)
+    # The trainer knows no split but "test" here; the evaluation is named by the one it is of.
+    module.evaluated_split = config.split
+    data.trainer = trainer
+    trainer.test(module, dataloaders=data.loader(config.split), verbose=False)
+    return module.evaluations[config.split], f"{accelerator}, precision {precision}; {speed}"
+
+
+def _info(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> RunInfo:
+    _, identity = run.folder.read_config()
+    size = sum(parameter.numel() for parameter in run.network.parameters())
+    return RunInfo(
+        name=f"evaluation of {run.folder.path.name}",
+        task=run.task.name,
+        model=run.config.model.name,
+        data=data.data.name,
+        command=f"python -m rag_lightning.evaluate run={config.run} split={config.split}",
+        settings={},
+        fingerprint=str(run.config.run.id or identity.get("model.content", "")),
+        seed=run.config.seed,
+        versions={},
+        n_parameters=size,
+        n_trainable=0,
+        split_sizes={config.split: len(data.splits[config.split].records)},
+        notes=data.notes,
+    )

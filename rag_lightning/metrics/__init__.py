@@ -1,0 +1,1 @@
+"""Scores of predictions, independent of models and data modules."""

@@ -1,0 +1,1 @@
+"""What a run leaves behind for a reader: tables, report.md, pictures, scores, predictions, model card."""

@@ -1,0 +1,1 @@
+"""Speed at equal mathematics: allocator, threads, bf16 layers, dropout, active embedding rows."""

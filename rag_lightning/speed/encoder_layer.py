@@ -1,0 +1,197 @@
+"""One post-norm transformer layer (Vaswani et al. 2017; Devlin et al. 2019) as one operation with its own derivative.
+
+The weights stay fp32 parameters; each forward pass makes a working copy in the layer's dtype. Against autocast this
+saves the dtype copies around every operation, the random numbers of ``bernoulli_``, two of three projections and
+most passes over the activations. LayerNorm's statistics and the softmax of short sequences are fp32.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rag_lightning.speed.attention import AttentionTrace, attend, attend_backward
+from rag_lightning.speed.dropout import MaskSource
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """The numbers of a layer that are not parameters."""
+
+    heads: int
+    scaling: float
+    attention_dropout: float
+    projection_dropout: float
+    output_dropout: float
+    epsilon: float
+    dtype: torch.dtype
+    final: bool  # the last layer returns fp32, for heads that know nothing of the layers' dtype
+
+    @property
+    def drops(self) -> bool:
+        return max(self.attention_dropout, self.projection_dropout, self.output_dropout) > 0.0
+
+
+class WorkingCopy:
+    """A layer's matrices in its dtype, at fixed addresses: memory asked anew each step would fragment the heap."""
+
+    def __init__(self, width: int, inner: int, dtype: torch.dtype) -> None:
+        self.qkv = torch.empty(3 * width, width, dtype=dtype)
+        self.qkv_bias = torch.empty(3 * width, dtype=dtype)
+        self.out = torch.empty(width, width, dtype=dtype)
+        self.up = torch.empty(inner, width, dtype=dtype)
+        self.down = torch.empty(width, inner, dtype=dtype)
+
+    def refresh(self, p: tuple[Tensor, ...]) -> None:
+        """Copy the parameters (in the order of PARAMETERS); always, since nothing tells reliably that they changed."""
+        width = self.out.shape[0]
+        for index in range(3):
+            part = slice(index * width, (index + 1) * width)
+            self.qkv[part].copy_(p[index])
+            self.qkv_bias[part].copy_(p[3 + index])
+        self.out.copy_(p[6])
+        self.up.copy_(p[10])
+        self.down.copy_(p[12])
+
+
+class EncoderLayerFunction(torch.autograd.Function):
+    """``apply(hidden, bias, shape, copy, *parameters)`` with the parameters in the order of PARAMETERS.
+
+    ``hidden`` is (batch, length, width); ``bias`` is added to the attention's scores.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        bias: Tensor | None,
+        shape: LayerShape,
+        copy: WorkingCopy,
+        *parameters: Tensor,
+    ) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return _forward(ctx, hidden, bias, shape, copy, parameters)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast("cpu", enabled=False):
+            return _backward(ctx, grads[0])
+
+
+PARAMETERS = (
+    "query.weight", "key.weight", "value.weight", "query.bias", "key.bias", "value.bias",
+    "projection.weight", "projection.bias", "attention_norm.weight", "attention_norm.bias",
+    "up.weight", "up.bias", "down.weight", "down.bias", "output_norm.weight", "output_norm.bias",
+)  # fmt: skip
+
+
+def _forward(
+    ctx: Any, hidden: Tensor, bias: Tensor | None, shape: LayerShape, copy: WorkingCopy, p: tuple[Tensor, ...]
+) -> Tensor:
+    batch, length, width = hidden.shape
+    dtype, tokens = shape.dtype, batch * length
+    copy.refresh(p)
+    entry = _padded_rows(hidden.reshape(tokens, width), dtype)
+    masks = MaskSource() if shape.drops else None
+
+    qkv = torch.addmm(copy.qkv_bias, entry, copy.qkv.t())[:tokens].view(batch, length, -1)
+    mixed, trace = attend(qkv, bias, shape.heads, shape.scaling, shape.attention_dropout, masks)
+    mixed = _padded_rows(mixed.view(tokens, width), dtype)
+    branch = torch.addmm(p[7].to(dtype), mixed, copy.out.t())
+    sum_1, keep_1 = _add_dropped(entry, branch, shape.projection_dropout, masks)
+    norm_1, mean_1, rstd_1 = torch.native_layer_norm(sum_1, [width], p[8], p[9], shape.epsilon)
+    inner = torch.addmm(p[11].to(dtype), norm_1, copy.up.t())
+    active = F.gelu(inner)
+    branch = torch.addmm(p[13].to(dtype), active, copy.down.t())
+    sum_2, keep_2 = _add_dropped(norm_1, branch, shape.output_dropout, masks)
+    norm_2, mean_2, rstd_2 = torch.native_layer_norm(sum_2, [width], p[14], p[15], shape.epsilon)
+
+    if any(ctx.needs_input_grad):
+        ctx.shape, ctx.input_dtype, ctx.copy = shape, hidden.dtype, copy
+        ctx.save_for_backward(
+            p[8], p[9], p[14], p[15], entry, mixed, sum_1, keep_1, mean_1, rstd_1,
+            norm_1, inner, active, sum_2, keep_2, mean_2, rstd_2, *trace,
+        )  # fmt: skip
+    output = norm_2[:tokens].view(batch, length, width)
+    return output.float() if shape.final else output
+
+
+def _padded_rows(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy with zero rows up to a round number: oneDNN generates code, for milliseconds, for each new row count."""
+    count, width = rows.shape
+    step = 32 if count <= 1024 else 128
+    full = torch.empty(-(-count // step) * step, width, dtype=dtype)
+    full[:count].copy_(rows)
+    full[count:].zero_()
+    return full
+
+
+def _add_dropped(
+    residual: Tensor, branch: Tensor, rate: float, masks: MaskSource | None
+) -> tuple[Tensor, Tensor | None]:
+    """``residual + dropout(branch)`` and the keep mask."""
+    if masks is None or rate == 0.0:
+        return branch.add_(residual), None
+    keep = masks.keep(branch.shape, rate, branch.dtype)
+    return torch.addcmul(residual, branch, keep, value=1.0 / (1.0 - rate)), keep
+
+
+def _drop_grad(grad: Tensor, keep: Tensor | None, rate: float) -> Tensor:
+    return grad if keep is None else (grad * keep).mul_(1.0 / (1.0 - rate))
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    shape: LayerShape = ctx.shape
+    copy: WorkingCopy = ctx.copy
+    (
+        g_1, b_1, g_2, b_2, entry, mixed, sum_1, keep_1, mean_1, rstd_1,
+        norm_1, inner, active, sum_2, keep_2, mean_2, rstd_2, *trace,
+    ) = ctx.saved_tensors  # fmt: skip
+    batch, length, width = grad.shape
+    tokens = batch * length
+    needs = ctx.needs_input_grad
+    wanted = needs[4:]  # the first four inputs are hidden, bias, shape, copy
+    out: list[Tensor | None] = [None] * len(PARAMETERS)
+    grad = _padded_rows(grad.reshape(tokens, width), shape.dtype)
+
+    layer_norm_backward = torch.ops.aten.native_layer_norm_backward
+    sum_grad, out[14], out[15] = layer_norm_backward(
+        grad, sum_2, [width], mean_2, rstd_2, g_2, b_2, [True, wanted[14], wanted[15]]
+    )
+    branch_grad = _drop_grad(sum_grad, keep_2, shape.output_dropout)
+    out[12], out[13] = _linear_grads(branch_grad, active, wanted[12], wanted[13])
+    inner_grad = torch.ops.aten.gelu_backward(torch.mm(branch_grad, copy.down), inner)
+    out[10], out[11] = _linear_grads(inner_grad, norm_1, wanted[10], wanted[11])
+    grad = torch.addmm(sum_grad, inner_grad, copy.up)
+
+    sum_grad, out[8], out[9] = layer_norm_backward(
+        grad, sum_1, [width], mean_1, rstd_1, g_1, b_1, [True, wanted[8], wanted[9]]
+    )
+    branch_grad = _drop_grad(sum_grad, keep_1, shape.projection_dropout)
+    out[6], out[7] = _linear_grads(branch_grad, mixed, wanted[6], wanted[7])
+    if needs[0] or any(wanted[:6]):
+        qkv_grad = attend_backward(
+            torch.mm(branch_grad, copy.out)[:tokens].view(batch, length, width),
+            AttentionTrace(*trace), shape.heads, shape.scaling, shape.attention_dropout,
+        )  # fmt: skip
+        qkv_grad = _padded_rows(qkv_grad.view(tokens, 3 * width), shape.dtype)
+        weight_grad, bias_grad = _linear_grads(qkv_grad, entry, any(wanted[:3]), any(wanted[3:6]))
+        for index in range(3):
+            part = slice(index * width, (index + 1) * width)
+            out[index] = weight_grad[part] if weight_grad is not None and wanted[index] else None
+            out[3 + index] = bias_grad[part] if bias_grad is not None and wanted[3 + index] else None
+    hidden_grad = None
+    if needs[0]:
+        hidden_grad = torch.addmm(sum_grad, qkv_grad, copy.qkv)[:tokens].view(batch, length, width).to(ctx.input_dtype)
+    return hidden_grad, None, None, None, *out
+
+
+def _linear_grads(grad: Tensor, entry: Tensor, weight: bool, bias: bool) -> tuple[Tensor | None, Tensor | None]:
+    """fp32 gradients of a linear layer's weight and bias, each only if it learns."""
+    return (
+        torch.mm(grad.t(), entry).float() if weight else None,
+        grad.sum(0).float() if bias else None,
+    )

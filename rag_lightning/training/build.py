@@ -1,0 +1,219 @@
+"""From a plan to the objects that Lightning trains: data module, network, module, trainer."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from rag_lightning.callbacks.dashboard import WandbDashboard
+from rag_lightning.callbacks.history import History
+from rag_lightning.callbacks.progress import Progress
+from rag_lightning.callbacks.throughput import Throughput
+from rag_lightning.console import is_rank_zero, say
+from rag_lightning.data.options import DataConfig
+from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.encoding.words import WordEncoder
+from rag_lightning.errors import UserError
+from rag_lightning.model.interface import padding_side
+from rag_lightning.model.load import load_network, window_length
+from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
+from rag_lightning.speed.precision import choose_precision
+from rag_lightning.training.atomic import AtomicCheckpointIO
+from rag_lightning.training.module import FineTuning
+from rag_lightning.training.optimization import Optimization
+from rag_lightning.training.plan import Plan
+from rag_lightning.training.resume import ResumePoints
+from rag_lightning.training.stop import GracefulStop
+from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything of a run that is built."""
+
+    data: GuidedDataModule
+    network: Any
+    module: FineTuning
+    trainer: pl.Trainer
+    resume: ResumePoints
+    dashboard: WandbDashboard
+    frozen: FreezeSummary
+    speed: AppliedSpeed
+    precision: str
+
+
+def build_data(plan: Plan, data: DataConfig | None = None, content: str | None = None) -> GuidedDataModule:
+    """The data module, encoded and open."""
+    config, kind = plan.config, plan.task.output.name
+    tokenizer = load_tokenizer(
+        plan.model.folder,
+        padding_side=padding_side(plan.architecture.model_type, kind),
+        trust_remote_code=config.model.trust_remote_code,
+    )
+    words = WordEncoder(tokenizer, window_length(plan.architecture, config.model.max_length))
+    module = GuidedDataModule(
+        data=data or config.data, content=content or plan.content, task=plan.task, options=plan.options, words=words,
+        model=plan.model.fingerprint, batching=config.batching, encoding=config.encoding, seed=config.seed,
+    )  # fmt: skip
+    module.setup()
+    return module
+
+
+def build(plan: Plan, stop: GracefulStop) -> Parts:
+    """Everything that a training needs, weights loaded and layers frozen."""
+    quiet()
+    data = build_data(plan)
+    config = plan.config
+    network = load_network(
+        plan.model.folder, plan.task.output.name, data.labels, config.model, config.seed,
+        pad_token_id=data.words.tokenizer.pad_token_id,
+    )  # fmt: skip
+    frozen = freeze(network, plan.frozen_layers)
+    accelerator = accelerator_of(config.trainer)
+    many = _many_processes(config.trainer)
+    precision = str(config.trainer.get("precision", "auto"))
+    speed = accelerate(
+        network, config.speed, training_ids=_training_ids(data) if _rows_may_rest(config.optimizer) else None,
+        accelerator=accelerator, many_processes=many,
+    )  # fmt: skip
+    precision = choose_precision(precision, accelerator, bool(speed.fused_layers))
+
+    def set_train_mode(network: nn.Module) -> None:
+        network.train()
+        keep_frozen_in_eval(network, plan.frozen_layers)
+
+    module = FineTuning(
+        network, plan.task, data.labels, lambda split: data.splits[split].records,
+        optimization=Optimization(config.optimizer, config.scheduler, config.tuning.head_lr, speed),
+        set_train_mode=set_train_mode, seed=config.seed,
+    )  # fmt: skip
+    resume = ResumePoints(
+        plan.folder / "checkpoints", config.checkpoint, f"validation/{plan.task.headline}", stop
+    )
+    dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger))
+    trainer = build_trainer(plan, precision, resume, dashboard)
+    return Parts(data, network, module, trainer, resume, dashboard, frozen, speed, precision)
+
+
+def accelerator_of(trainer: dict[str, Any]) -> str:
+    """``cpu``, ``cuda`` or ``mps``, whatever ``auto`` means here."""
+    wanted = str(trainer.get("accelerator", "auto"))
+    if wanted in ("gpu", "cuda") or (wanted == "auto" and torch.cuda.is_available()):
+        return "cuda"
+    if wanted == "mps" or (wanted == "auto" and torch.backends.mps.is_available()):
+        return "mps"
+    return "cpu"
+
+
+def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: WandbDashboard) -> pl.Trainer:
+    """Lightning's Trainer with the plan's callbacks and loggers, and ours."""
+    from hydra.utils import instantiate
+
+    config = plan.config
+    ours: list[Callback] = [History(plan.folder), Throughput(), dashboard, resume]
+    if config.trainer.get("enable_progress_bar", True):
+        ours.append(Progress(plan.task.headline))
+    users = [instantiate(node, _convert_="all") for node in (config.callbacks or {}).values()]
+    node = {
+        **config.trainer,
+        "precision": precision,
+        "default_root_dir": str(plan.folder),
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,  # the batch plan deals rows out itself, each exactly once
+        "enable_checkpointing": True,
+    }
+    node.setdefault("enable_model_summary", False)
+    try:
+        return instantiate(
+            node, callbacks=users + ours, logger=build_loggers(plan) or False, plugins=[AtomicCheckpointIO()],
+            _convert_="all",
+        )  # fmt: skip
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            f"Lightning cannot build this trainer: {str(cause).splitlines()[0]}",
+            where="trainer",
+            remedy="See --cfg job for the trainer's settings.",
+        ) from error
+
+
+def build_loggers(plan: Plan) -> list[Logger]:
+    """The configured loggers; W&B is asked at once, so that a missing login does not end a long run.
+
+    Raises:
+        UserError: if a logger cannot be started.
+    """
+    from hydra.utils import instantiate
+    from pytorch_lightning.loggers import WandbLogger
+    loggers: list[Logger] = []
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    for name, node in (plan.config.logger or {}).items():
+        try:
+            logger = instantiate(node, _convert_="all")
+            if isinstance(logger, WandbLogger) and is_rank_zero():
+                _ = logger.experiment
+        except Exception as error:
+            cause = error.__cause__ or error
+            hint = "logger.wandb.offline=true (then `wandb sync`), `wandb login`, or " if name == "wandb" else ""
+            raise UserError(
+                f"the logger {name} cannot be started: {str(cause).splitlines()[0]}",
+                where=f"logger.{name}",
+                remedy=f"Use {hint}logger=csv.",
+            ) from error
+        loggers.append(logger)
+    return loggers
+
+
+def _logs_model(loggers: dict[str, dict[str, Any]] | None) -> bool:
+    return any(bool(node.get("log_model")) for node in (loggers or {}).values())
+
+
+def _many_processes(trainer: dict[str, Any]) -> bool:
+    return str(trainer.get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed"))
+
+
+def _rows_may_rest(optimizer: dict[str, Any]) -> bool:
+    """Whether a row without gradient only decays: not with L2 in the gradient, nor with factored moments."""
+    kind = str(optimizer.get("_target_"))
+    return kind == "torch.optim.AdamW" or (
+        kind in ("torch.optim.Adam", "torch.optim.SGD") and not optimizer.get("weight_decay")
+    )
+
+
+def _training_ids(data: GuidedDataModule) -> torch.Tensor:
+    import numpy as np
+
+    column = data.splits["train"].table.column("input_ids")
+    unique = [np.unique(chunk.values.to_numpy()) for chunk in column.chunks]
+    pad = data.words.tokenizer.pad_token_id
+    return torch.from_numpy(np.unique(np.concatenate([*unique, [pad]])).astype(np.int64))
+
+
+def say_what_runs(parts: Parts, plan: Plan) -> None:
+    """One line each on what a user would want to know before waiting."""
+    for note in parts.data.notes:
+        say(f"  data     {note}")
+    sizes = ", ".join(f"{name} {len(split.records):,}" for name, split in parts.data.splits.items())
+    say(f"  examples {sizes}; labels: {', '.join(parts.data.labels[:12])}{' …' if len(parts.data.labels) > 12 else ''}")
+    frozen = f", {parts.frozen.layers} of {parts.frozen.of_layers} layers frozen" if parts.frozen.layers else ""
+    trainable = parts.frozen.trainable
+    say(f"  model    {plan.model.origin}; {trainable / 1e6:.1f} M of {(trainable + parts.frozen.frozen) / 1e6:.1f} M "
+        f"parameters learn{frozen}")  # fmt: skip
+    say(f"  compute  {accelerator_of(plan.config.trainer)}, precision {parts.precision}; {parts.speed}")
+
+
+def quiet() -> None:
+    """Lightning's advice that does not apply here (encoded text needs no loader processes)."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*The number of training batches .* is smaller than the logging.*")

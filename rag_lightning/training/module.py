@@ -1,0 +1,175 @@
+"""The LightningModule that every task lives on: backbone and head in, losses and evaluations out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from rag_lightning.data.records import Record
+from rag_lightning.errors import UserError
+from rag_lightning.tasks.evaluation import Evaluation
+from rag_lightning.tasks.task import Task
+from rag_lightning.training.optimization import Optimization, clip_gradients
+
+Batch = dict[str, Tensor]
+
+
+class FineTuning(pl.LightningModule):
+    """Wraps backbone and task head; loss, decoding and metrics come from the task.
+
+    Args:
+        network: a Hugging Face model with a head, whose output has ``logits``.
+        task: what is learned.
+        labels: label names, a label's id is its place.
+        records: the examples of a split, for its evaluation.
+        optimization: optimizer, schedule and parameter groups; None where nothing is trained.
+        set_train_mode: puts the parts that learn in train mode and the others in eval mode.
+        seed: with epoch, batch and rank it decides every random number of a step.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        labels: tuple[str, ...],
+        records: Callable[[str], list[Record]],
+        *,
+        optimization: Optimization | None = None,
+        set_train_mode: Callable[[nn.Module], None] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.task, self.labels, self.records = task, labels, records
+        self.optimization, self.set_train_mode, self.seed = optimization, set_train_mode, seed
+        self.evaluations: dict[str, Evaluation] = {}
+        self.evaluated_split = "test"  # what Trainer.test is given
+        self._decoded: list[dict[str, Any]] = []
+        self._loss_sum, self._loss_count = 0.0, 0.0
+        self._pending: tuple[Tensor, str] | None = None
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of a batch; only the inputs that every backbone takes are passed on."""
+        logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        assert isinstance(logits, Tensor)
+        return logits
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        # Lightning keeps the mode of submodules, and from_pretrained returns eval mode.
+        if self.set_train_mode is not None:
+            self.set_train_mode(self.network)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
+        words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
+        torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.task.output.loss(self(batch), batch) / batch["normaliser"]
+        self._note_loss(loss.detach(), batch, batch_idx)
+        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        self._log_rates()
+        return loss
+
+    def _log_rates(self) -> None:
+        rates = {str(group["name"]).partition("/")[0]: group["lr"] for group in self.trainer.optimizers[0].param_groups}
+        different = {f"lr/{name}": float(lr) for name, lr in rates.items()} if len(set(rates.values())) > 1 else {}
+        self.log_dict(different or {"lr": float(next(iter(rates.values())))})
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.device.type == "cpu":
+            self.check_loss()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_loss()  # weights after a NaN must never become a resume point
+
+    def _note_loss(self, loss: Tensor, batch: Batch, batch_idx: int) -> None:
+        self.check_loss()  # of the step before: by now a GPU has it ready, and nothing waits
+        examples = batch["example"]
+        self._pending = (torch.isfinite(loss), f"epoch {self.current_epoch}, batch {batch_idx}")
+        self._last_examples = examples
+
+    def check_loss(self) -> None:
+        """Raise if the last training loss was NaN or infinite."""
+        if self._pending is None:
+            return
+        finite, place = self._pending
+        self._pending = None
+        if bool(finite):
+            return
+        records = self.records("train")
+        shown = ", ".join(str(records[int(i)].get("source", records[int(i)]["id"])) for i in self._last_examples[:3])
+        raise UserError(
+            f"the loss is not a finite number (examples {shown}, …)",
+            where=place,
+            remedy="The last good checkpoint is kept. Lower optimizer.lr, set trainer.gradient_clip_val=1, or try "
+            "trainer.precision=32-true.",
+        )
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        norm = clip_gradients(self, gradient_clip_val, gradient_clip_algorithm)
+        if norm is not None:
+            self.log("train/grad_norm", norm)
+
+    def configure_optimizers(self) -> Any:
+        assert self.optimization is not None, "this module was built for evaluation only"
+        return self.optimization.build(self.network, int(self.trainer.estimated_stepping_batches))
+
+    # --- evaluation -----------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        self._start_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        self._start_evaluation()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate_batch(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate_batch(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._finish_evaluation("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self._finish_evaluation(self.evaluated_split)
+
+    def _start_evaluation(self) -> None:
+        self._decoded, self._loss_sum, self._loss_count = [], 0.0, 0.0
+
+    def _evaluate_batch(self, batch: Batch) -> None:
+        logits = self(batch)
+        self._loss_sum += float(self.task.output.loss(logits, batch))
+        self._loss_count += float(batch["n_labels"].sum())
+        self._decoded.append(self.task.output.decode(logits, batch))
+
+    def _finish_evaluation(self, split: str) -> None:
+        decoded, loss_sum, loss_count = self._from_all_ranks()
+        records = self.records(split)
+        predictions = self.task.output.assemble(records, decoded, self.labels)
+        evaluation = self.task.evaluate(split, records, predictions, self.labels)
+        evaluation.metrics["loss"] = loss_sum / max(loss_count, 1.0)
+        self.evaluations[split] = evaluation
+        # Every rank has computed the same numbers from the same answers: nothing is left to average.
+        self.log_dict({f"{split}/{name}": float(value) for name, value in evaluation.metrics.items()})
+
+    def _from_all_ranks(self) -> tuple[list[dict[str, Any]], float, float]:
+        own = (self._decoded, self._loss_sum, self._loss_count)
+        if self.trainer.world_size == 1:
+            return own
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, own)
+        return (
+            [piece for decoded, _, _ in parts for piece in decoded],
+            sum(part[1] for part in parts),
+            sum(part[2] for part in parts),
+        )

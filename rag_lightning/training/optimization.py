@@ -1,0 +1,98 @@
+"""Optimizer, schedule, parameter groups and gradient clipping, straight from torch and transformers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from rag_lightning.config.schema import SchedulerConfig
+from rag_lightning.errors import UserError
+from rag_lightning.speed.accelerate import AppliedSpeed, optimizer_hook
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What is needed to build optimizer and schedule once the parameters are known.
+
+    Attributes:
+        optimizer: a node with ``_target_`` and the arguments of a torch optimizer.
+        scheduler: a schedule of transformers.
+        head_lr: learning rate of the task head; None for that of the backbone.
+        speed: what was accelerated in the network.
+    """
+
+    optimizer: dict[str, Any]
+    scheduler: SchedulerConfig
+    head_lr: float | None = None
+    speed: AppliedSpeed = field(default_factory=AppliedSpeed)
+
+    def build(self, network: nn.Module, total_steps: int) -> dict[str, Any]:
+        """In the form of Lightning's ``configure_optimizers``."""
+        from hydra.utils import instantiate
+        from transformers import get_scheduler
+
+        node = {**self.optimizer, "_partial_": True, "_convert_": "all"}
+        groups = parameter_groups(network, float(node.get("weight_decay") or 0.0), self.head_lr)
+        optimizer = instantiate(node)(groups)
+        optimizer_hook(self.speed, optimizer)
+        warmup = self.scheduler.warmup
+        schedule = get_scheduler(
+            self.scheduler.name,
+            optimizer,
+            num_warmup_steps=round(warmup * total_steps) if warmup < 1 else round(warmup),
+            num_training_steps=total_steps,
+            scheduler_specific_kwargs=dict(self.scheduler.options),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"}}
+
+
+def parameter_groups(network: nn.Module, weight_decay: float, head_lr: float | None) -> list[dict[str, Any]]:
+    """Trainable parameters by part (backbone, head) and by whether they decay.
+
+    Biases and norm weights, which are vectors, do not decay.
+    """
+    backbone = {id(parameter) for parameter in backbone_parameters(network)}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            part = "backbone" if id(parameter) in backbone else "head"
+            groups.setdefault((part, parameter.ndim >= 2), []).append(parameter)
+    if not groups:
+        raise UserError(
+            "no parameter is left to train", where="tuning", remedy="Lower tuning.frozen_layers or choose tuning=full."
+        )
+    result = []
+    for (part, decays), parameters in groups.items():
+        group: dict[str, Any] = {"params": parameters, "weight_decay": weight_decay if decays else 0.0}
+        group["name"] = f"{part}{'' if decays else '/no_decay'}"
+        if part == "head" and head_lr is not None:
+            group["lr"] = head_lr
+        result.append(group)
+    return result
+
+
+def backbone_parameters(network: nn.Module) -> Iterable[nn.Parameter]:
+    """The pretrained part, which Hugging Face models name by ``base_model_prefix``."""
+    base = getattr(network, getattr(network, "base_model_prefix", ""), network)
+    return base.parameters() if isinstance(base, nn.Module) else network.parameters()
+
+
+def clip_gradients(module: pl.LightningModule, limit: float | None, algorithm: str | None) -> Tensor | None:
+    """Clip all gradients and return their norm before clipping (None under FSDP without a limit)."""
+    from pytorch_lightning.strategies import FSDPStrategy
+
+    strategy = module.trainer.strategy
+    if isinstance(strategy, FSDPStrategy):  # gradients are shards: only FSDP itself knows the norm
+        clip = getattr(strategy.model, "clip_grad_norm_", None)
+        return clip(limit) if clip is not None and limit else None
+    with_gradient = [p for p in module.parameters() if p.grad is not None]
+    gradients = [p.grad for p in with_gradient if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit and algorithm == "value":
+        torch.nn.utils.clip_grad_value_(with_gradient, limit)
+    elif limit:
+        torch.nn.utils.clip_grads_with_norm_(with_gradient, limit, norm)
+    return norm

@@ -1,0 +1,150 @@
+"""What a run will be, known and checked before anything large is loaded or built."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rag_lightning.config.compose import compose
+from rag_lightning.config.fingerprint import NO_PART_OF_A_RUN, differences, fingerprint, identity
+from rag_lightning.config.schema import TrainConfig
+from rag_lightning.config.validate import to_plain, validate_train
+from rag_lightning.data.load import content_fingerprint
+from rag_lightning.errors import UserError
+from rag_lightning.model.interface import check_supported
+from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
+from rag_lightning.tasks.registry import get_task
+from rag_lightning.tasks.task import Task
+from rag_lightning.tuning.freeze import check_frozen_layers
+
+MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, named by what it is.
+
+    Attributes:
+        config: checked and typed; ``plain`` is the same as nested dicts with all interpolations resolved.
+        frozen_layers: of the model's layers, the lowest that do not learn.
+        fingerprint: of everything that changes the result.
+        settings: what differs from the task's defaults.
+    """
+
+    config: TrainConfig
+    plain: dict[str, Any]
+    task: Task
+    options: Any
+    model: ResolvedModel
+    architecture: Any
+    frozen_layers: int
+    content: str
+    fingerprint: str
+    settings: dict[str, Any]
+    name: str
+    folder: Path
+
+
+def make_plan(raw: DictConfig) -> Plan:
+    """Check everything that can be checked without loading weights, and name the run.
+
+    Raises:
+        UserError: for an unknown key, a wrong value, or a combination that cannot work.
+    """
+    config = validate_train(raw)
+    task = get_task(config.task)
+    check_devices(config.trainer)
+    architecture = read_config(config.model)
+    check_supported(architecture.model_type, task.output.name)
+    frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, task.output.name)
+    content = content_fingerprint(config.data)
+    model = resolve(config.model)
+    plain = to_plain(raw)
+    print_of_run = fingerprint(identity(plain, content, model.fingerprint))
+    settings = _settings(plain, task.name)
+    name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
+    folder = Path(
+        config.run.folder
+        or Path(config.output_dir) / f"{task.name}-{_file_name(config.model.name)}-{print_of_run[:8]}"
+    )
+    named = OmegaConf.merge(
+        raw,
+        {"run": {"name": name, "id": print_of_run, "folder": str(folder), "group": config.run.group or task.name}},
+    )
+    assert isinstance(named, DictConfig)
+    return Plan(
+        config=validate_train(named), plain=to_plain(named), task=task, options=task.options(**config.task),
+        model=model, architecture=architecture, frozen_layers=frozen_layers, content=content,
+        fingerprint=print_of_run, settings=settings, name=name, folder=folder,
+    )  # fmt: skip
+
+
+def _settings(plain: dict[str, Any], task: str) -> dict[str, Any]:
+    default = to_plain(compose("train", [f"task={task}"]))
+    different = differences(plain, default)
+    no_part = NO_PART_OF_A_RUN - {"data.path", "model.path"}
+    return {
+        key: value
+        for key, value in different.items()
+        if not any(key == out or key.startswith(f"{out}.") for out in no_part)
+    }
+
+
+def _short(key: str) -> str:
+    group, _, last = key.rpartition(".")
+    return f"{group}.{last}" if last in ("name", "path") else last
+
+
+def _shown(value: Any) -> str:
+    return Path(value).name if isinstance(value, str) and os.sep in value else str(value)
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in text.rpartition("/")[2]).strip(".-")[:40] or "model"
+
+
+def check_devices(trainer: dict[str, Any]) -> None:
+    """Refuse devices that are not there, and subprocess launching inside a sweep.
+
+    Raises:
+        UserError: with what to do instead.
+    """
+    import torch
+
+    if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(
+            "no GPU can be used on this machine", where="trainer.accelerator", remedy="Choose trainer=cpu or trainer=auto."
+        )
+    for key in ("limit_val_batches", "limit_test_batches", "fast_dev_run", "overfit_batches"):
+        if trainer.get(key, 1.0) not in (1.0, False, 0.0) or (key.startswith("limit") and trainer.get(key) == 0.0):
+            raise UserError(
+                "an evaluation counts every example once and cannot be cut off by batches",
+                where=f"trainer.{key}",
+                remedy="Use fewer examples instead: data.limit.validation=100 data.limit.train=100.",
+            )
+    if in_multirun() and _launches_processes(trainer):
+        raise UserError(
+            "Lightning's own process launcher cannot be used inside a sweep: every rank would run the sweep again",
+            where="trainer.strategy",
+            remedy="Use one process per device (trainer=cpu or trainer=gpu; the sweep's launcher is the parallelism), "
+            "or trainer.strategy=ddp_spawn, or start the ranks by torchrun, srun or submitit.",
+        )
+
+
+def in_multirun() -> bool:
+    """Whether this job is a trial of ``--multirun``."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _launches_processes(trainer: dict[str, Any]) -> bool:
+    strategy = str(trainer.get("strategy"))
+    if not strategy.startswith(MANY_PROCESSES) or "spawn" in strategy or "notebook" in strategy:
+        return False
+    if any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "GROUP_RANK")):
+        return False
+    return trainer.get("devices") not in (1, "1")

@@ -1,0 +1,127 @@
+"""The life of a run: known or new, resumed or fresh, trained, tested, exported, reported."""
+
+import gc
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from rag_lightning.cli import Interrupted
+from rag_lightning.config.fingerprint import identity
+from rag_lightning.console import is_rank_zero, say
+from rag_lightning.errors import UserError
+from rag_lightning.report.loggers import close_loggers
+from rag_lightning.training.build import Parts, build, say_what_runs
+from rag_lightning.training.finish import finish
+from rag_lightning.training.folder import RunFolder
+from rag_lightning.training.plan import Plan, make_plan
+from rag_lightning.training.resume import newest_whole
+from rag_lightning.training.stop import GracefulStop
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gave.
+
+    Attributes:
+        folder: of report, predictions and model.
+        metrics: flat, such as ``test/f1``.
+        score: the validation headline, for a sweep to optimise.
+        already_done: nothing was computed, the result was there.
+    """
+
+    folder: Path
+    metrics: dict[str, float]
+    score: float | None
+    already_done: bool = False
+
+
+def run(raw: DictConfig) -> RunResult:
+    """Do the run that a configuration describes, or what is left of it.
+
+    Raises:
+        UserError: for a mistake of the user.
+        Interrupted: when stopped by a signal, after the state was saved.
+    """
+    plan = make_plan(raw)
+    folder = RunFolder(plan.folder)
+    with folder.locked():
+        if plan.config.force and is_rank_zero():
+            folder.clear()
+        if folder.finished():
+            return _already_done(plan, folder)
+        return _do(plan, folder)
+
+
+def _already_done(plan: Plan, folder: RunFolder) -> RunResult:
+    metrics = folder.metrics()
+    shown = "  ".join(f"{name} {metrics[name]:.3f}" for name in _headlines(plan, metrics))
+    say(f"This run is finished: {folder.path}  {shown}\nforce=true runs it again from the start.")
+    return RunResult(folder.path, metrics, metrics.get(f"validation/{plan.task.headline}"), already_done=True)
+
+
+def _headlines(plan: Plan, metrics: dict[str, float]) -> list[str]:
+    names = [f"{split}/{plan.task.headline}" for split in ("validation", "test")]
+    return [name for name in names if name in metrics]
+
+
+def _do(plan: Plan, folder: RunFolder) -> RunResult:
+    say(f"{plan.task.name}: {plan.name}")
+    say(f"  folder   {folder.path}")
+    if is_rank_zero():
+        folder.write_config(plan.plain, identity(plan.plain, plan.content, plan.model.fingerprint))
+    point = newest_whole(folder.checkpoints, clean=is_rank_zero())
+    began, before = time.monotonic(), float(folder.status().get("seconds", 0.0)) if point else 0.0
+    parts: Parts | None = None
+    state: dict[str, Any] = {"state": "failed"}
+    folder.set_status("running", seconds=before)
+    try:
+        with GracefulStop() as stop:
+            parts = build(plan, stop)
+            say_what_runs(parts, plan)
+            if point is not None:
+                say(f"  resuming from {point.name}")
+            _fit(parts, point)
+            metrics = finish(plan, folder, parts, seconds=before + time.monotonic() - began)
+        state = {"state": "finished", "metrics": metrics}
+    except Interrupted as stopped:
+        state = {"state": "stopped", "reason": str(stopped)}
+        raise
+    except KeyboardInterrupt:
+        state = {"state": "stopped", "reason": "interrupted at once"}
+        raise
+    except BaseException as error:
+        state = {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
+        raise
+    finally:
+        folder.set_status(**state, seconds=before + time.monotonic() - began)
+        if parts is not None:
+            _release(parts, failed=state["state"] == "failed")
+    return RunResult(folder.path, metrics, metrics.get(f"validation/{plan.task.headline}"))
+
+
+def _fit(parts: Parts, point: Path | None) -> None:
+    try:
+        parts.trainer.fit(parts.module, datamodule=parts.data, ckpt_path=point, weights_only=True)
+    except RuntimeError as error:
+        if "out of memory" in str(error).lower():
+            raise UserError(
+                f"the device's memory is full ({str(error).splitlines()[0][:120]})",
+                where="batching",
+                remedy="Lower batching.size (trainer.accumulate_grad_batches makes up for it) or model.max_length, "
+                "or set trainer.precision=bf16-mixed.",
+            ) from error
+        raise
+
+
+def _release(parts: Parts, failed: bool) -> None:
+    """Leave nothing behind for the next run of this process."""
+    for sentence in close_loggers(parts.trainer.loggers, failed=failed):
+        say(sentence)
+    trainer: Any = parts.trainer
+    if isinstance(trainer, pl.Trainer) and trainer.strategy is not None:
+        trainer.strategy.teardown()
+    gc.collect()
