@@ -10,18 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rag_lightning.config.instantiate import trusted_targets
 from rag_lightning.config.paths import conf_dir
 from rag_lightning.errors import UserError
-
-# What `_target_` may name in a configuration; Hydra refuses the rest.
-TRUSTED_TARGETS = (
-    "torch.optim.*",
-    "pytorch_lightning.*",
-    "lightning.pytorch.*",
-    "transformers.*",
-    "rag_lightning.*",
-)
-
 
 class Interrupted(BaseException):
     """Stopped on the user's wish after the state was saved; not an error."""
@@ -47,7 +38,7 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
             mistakes.append(mistake)  # told below, without Hydra's preface
             return None
 
-    main = hydra.main(config_path=str(conf_dir()), config_name=config_name, execution_whitelist=TRUSTED_TARGETS)
+    main = hydra.main(config_path=str(conf_dir()), config_name=config_name, execution_whitelist=trusted_targets())
     try:
         main(job_or_mistake)()
         if mistakes:

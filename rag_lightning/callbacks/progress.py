@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
+from rich.progress import ProgressColumn, TimeRemainingColumn
 
 from rag_lightning.report.text import duration
 
@@ -44,6 +45,11 @@ class Progress(RichProgressBar):
         self._validated = False
         self._shown: dict[str, Any] = {}
         self._shown_at = 0.0
+
+    def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
+        text, bar, batches, *_ = super().configure_columns(trainer)
+        bar.bar_width = 10  # so that the metrics fit on a line of 80
+        return [text, bar, batches, TimeRemainingColumn()]
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         # Reading a metric waits for the device: twice a second is enough for an eye.

@@ -19,7 +19,7 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir())):
-            return hydra.compose(config_name, overrides=overrides)
+            return hydra.compose(config_name, overrides=overrides, return_hydra_config=True)
     except Exception as exception:
         mistake = explain(exception, config_name, overrides)
         if mistake is None:
@@ -28,3 +28,16 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
     finally:
         GlobalHydra.instance().clear()
         GlobalHydra.instance().hydra = previous
+
+
+def group_choices(config: DictConfig) -> dict[str, str]:
+    """Which option of each group a configuration was composed of; empty if it does not tell."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if "hydra" in config:
+        choices = config.hydra.runtime.choices
+    elif HydraConfig.initialized():
+        choices = HydraConfig.get().runtime.choices
+    else:
+        return {}
+    return {str(group): str(choice) for group, choice in choices.items() if "/" not in str(group) and choice}

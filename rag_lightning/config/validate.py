@@ -17,6 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
     """Resolve interpolations and drop OmegaConf's containers (they must not reach checkpoints)."""
+    config = DictConfig({key: config._get_node(key) for key in config if key != "hydra"})
     try:
         missing = OmegaConf.missing_keys(config)
         if missing:
@@ -82,7 +83,6 @@ def validate_train(config: DictConfig | dict[str, Any]) -> Any:
     from rag_lightning.config.schema import TrainConfig
 
     plain = to_plain(config) if isinstance(config, DictConfig) else dict(config)
-    plain.pop("hydra", None)
     checked = parse(TrainConfig, plain)  # a misspelt key is told before anything heavy is imported
     from rag_lightning.tasks.registry import get_task
 

@@ -101,7 +101,7 @@ def _required(config: DataConfig, found: Collection[str]) -> list[str]:
 def _missing(field: str, present: Collection[Any], config: DataConfig, where: str) -> UserError:
     names = [str(name) for name in present if name is not None]
     asked = " or ".join(f"`{name}`" for name in candidates(config.fields[field]))
-    usual = [name for name in _USUAL_NAMES.get(field, ()) if name in names]
+    usual = [name for wanted in _USUAL_NAMES.get(field, ()) for name in names if name.casefold() == wanted]
     close = usual or nearest(str(candidates(config.fields[field])[0]), names) or nearest(field, names)
     if close:
         remedy = f"If `{close[0]}` holds the {field}, set data.fields.{field}={close[0]}."

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -51,7 +51,8 @@ def divide(records: Sequence[Record], shares: Mapping[str, float], seed: int, la
     }
     targets = {"train": 1 - sum(shares.values()), **shares}
     owner = _assign(members, types, targets, seed)
-    _keep_types_in_train(owner, members, types, targets)
+    _keep_types_in_train(owner, members, types)
+    _fill_empty_splits(owner, members, types, targets)
     result: Splits = {split: [] for split in targets}
     for index, record in enumerate(records):
         result[owner[group[index]]].append(record)
@@ -104,27 +105,32 @@ def _assign(
     return owner
 
 
-def _keep_types_in_train(
-    owner: dict[int, str], members: Mapping[int, list[int]], types: Mapping[int, Types], targets: Mapping[str, float]
-) -> None:
-    """Move groups so that no split is empty and train knows every label type."""
-    for split in targets:
-        if split not in owner.values():
-            counts: dict[str, int] = defaultdict(int)
-            for name in owner.values():
-                counts[name] += 1
-            donor = max(targets, key=lambda name: counts[name])
-            candidates = [number for number, name in owner.items() if name == donor]
-            owner[min(candidates, key=lambda number: (len(members[number]), number))] = split
+def _keep_types_in_train(owner: dict[int, str], members: Mapping[int, list[int]], types: Mapping[int, Types]) -> None:
+    """Move the smallest groups that make train know every label type."""
     known = frozenset().union(*(types[number] for number, split in owner.items() if split == "train"))
     for missing in sorted(frozenset().union(*types.values()) - known):
-        if missing in known:
-            continue
-        number = min(
-            (number for number in owner if missing in types[number]), key=lambda number: (len(members[number]), number)
-        )
-        owner[number] = "train"
-        known |= types[number]
+        if missing not in known:
+            having = [number for number in owner if missing in types[number]]
+            number = min(having, key=lambda number: (len(members[number]), number))
+            owner[number] = "train"
+            known |= types[number]
+
+
+def _fill_empty_splits(
+    owner: dict[int, str], members: Mapping[int, list[int]], types: Mapping[int, Types], targets: Mapping[str, float]
+) -> None:
+    """Give an empty split the smallest group whose label types train has elsewhere too."""
+    for split in [split for split in targets if split not in owner.values()]:
+        in_train = [number for number, name in owner.items() if name == "train"]
+        having = Counter(name for number in in_train for name in types[number])
+        spare = [number for number in in_train if all(having[name] > 1 for name in types[number])]
+        if len(in_train) < 2 or not spare:
+            raise UserError(
+                f"the examples are too few for a {split} split and every label type in train",
+                where="data.split",
+                remedy=f"Give more examples, or set data.split.{split}=0.",
+            )
+        owner[min(spare, key=lambda number: (len(members[number]), number))] = split
 
 
 def _covering(order: Sequence[int], types: Sequence[Types]) -> list[int]:

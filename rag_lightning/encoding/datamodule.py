@@ -127,6 +127,10 @@ class GuidedDataModule(pl.LightningDataModule):
             return self.batching.tokens
         return max(1, round(self.batching.size * float(self.splits["train"].lengths.mean())))
 
+    def batches_per_epoch(self) -> int:
+        """Of training; the same on any number of devices."""
+        return len(self.train_dataloader())
+
     def train_dataloader(self) -> ResumableLoader:
         return self._loader("train", self.budget(), training=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import EvaluateConfig
 from rag_lightning.config.targets import check_target
 from rag_lightning.config.validate import parse, to_plain
@@ -34,9 +35,7 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     Raises:
         UserError: if the folder is no finished run, or the data do not fit it.
     """
-    plain = to_plain(raw)
-    plain.pop("hydra", None)
-    config = parse(EvaluateConfig, plain)
+    config = parse(EvaluateConfig, to_plain(raw))
     check_target("trainer", config.trainer)
     check_devices(config.trainer)
     quiet()
@@ -81,13 +80,11 @@ def _evaluate(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> 
     precision = choose_precision(
         str(config.trainer.get("precision", "auto")), accelerator, bool(speed.fused_layers)
     )
-    from hydra.utils import instantiate
-
     node = {
         **config.trainer, "precision": precision, "num_sanity_val_steps": 0, "use_distributed_sampler": False,
         "enable_model_summary": False, "enable_checkpointing": False, "default_root_dir": str(run.folder.path),
     }  # fmt: skip
-    trainer: pl.Trainer = instantiate(node, logger=False, _convert_="all")
+    trainer: pl.Trainer = instantiate(node, logger=False)
     module = FineTuning(run.network, run.task, run.labels, lambda _: data.splits[config.split].records)
     # The trainer knows no split but "test" here; the evaluation is named by the one it is of.
     module.evaluated_split = config.split

@@ -32,9 +32,7 @@ def predict_run(raw: DictConfig) -> int:
     Raises:
         UserError: if the run or the input cannot be read.
     """
-    plain = to_plain(raw)
-    plain.pop("hydra", None)
-    config = parse(PredictConfig, plain)
+    config = parse(PredictConfig, to_plain(raw))
     run = load_run(config.run)
     predictor = Predictor(run, config.tokens, config.device)
     count = 0

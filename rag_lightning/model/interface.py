@@ -63,7 +63,7 @@ _LLAMA = _family("Llama-like", Stack(("embed_tokens",), "layers"))
 _T5 = _family(
     "T5",
     # A stack's one dropout module serves its input and its output: frozen, both are off.
-    Stack(("shared", "encoder.embed_tokens"), "encoder.block", "num_layers"),
+    Stack(("shared", "encoder.embed_tokens", "encoder.dropout"), "encoder.block", "num_layers"),
     Stack(("decoder.dropout",), "decoder.block", "num_decoder_layers"),
     encoder_only=("token_labels",),
 )

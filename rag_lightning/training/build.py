@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import transformers
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import nn
@@ -15,6 +16,7 @@ from rag_lightning.callbacks.dashboard import WandbDashboard
 from rag_lightning.callbacks.history import History
 from rag_lightning.callbacks.progress import Progress
 from rag_lightning.callbacks.throughput import Throughput
+from rag_lightning.config.instantiate import instantiate
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
@@ -23,11 +25,13 @@ from rag_lightning.errors import UserError
 from rag_lightning.model.interface import padding_side
 from rag_lightning.model.load import load_network, window_length
 from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.report.loggers import start_loggers
+from rag_lightning.report.text import count
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
 from rag_lightning.training.atomic import AtomicCheckpointIO
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.optimization import Optimization
+from rag_lightning.training.optimization import Optimization, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
@@ -89,9 +93,13 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         network.train()
         keep_frozen_in_eval(network, plan.frozen_layers)
 
+    set_train_mode(network)
     module = FineTuning(
         network, plan.task, data.labels, lambda split: data.splits[split].records,
-        optimization=Optimization(config.optimizer, config.scheduler, config.tuning.head_lr, speed),
+        optimization=Optimization(
+            config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
+            config.tuning.head_lr, speed,
+        ),
         set_train_mode=set_train_mode, seed=config.seed,
     )  # fmt: skip
     resume = ResumePoints(
@@ -114,13 +122,11 @@ def accelerator_of(trainer: dict[str, Any]) -> str:
 
 def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: WandbDashboard) -> pl.Trainer:
     """Lightning's Trainer with the plan's callbacks and loggers, and ours."""
-    from hydra.utils import instantiate
-
     config = plan.config
     ours: list[Callback] = [History(plan.folder), Throughput(), dashboard, resume]
     if config.trainer.get("enable_progress_bar", True):
         ours.append(Progress(plan.task.headline))
-    users = [instantiate(node, _convert_="all") for node in (config.callbacks or {}).values()]
+    users = [instantiate(node) for node in (config.callbacks or {}).values()]
     node = {
         **config.trainer,
         "precision": precision,
@@ -133,7 +139,6 @@ def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: W
     try:
         return instantiate(
             node, callbacks=users + ours, logger=build_loggers(plan) or False, plugins=[AtomicCheckpointIO()],
-            _convert_="all",
         )  # fmt: skip
     except Exception as error:
         cause = error.__cause__ or error
@@ -145,29 +150,20 @@ def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: W
 
 
 def build_loggers(plan: Plan) -> list[Logger]:
-    """The configured loggers; W&B is asked at once, so that a missing login does not end a long run.
+    """The configured loggers, started at once, so that a missing login does not end a long run.
 
     Raises:
         UserError: if a logger cannot be started.
     """
-    from hydra.utils import instantiate
-    from pytorch_lightning.loggers import WandbLogger
-    loggers: list[Logger] = []
     plan.folder.mkdir(parents=True, exist_ok=True)
-    for name, node in (plan.config.logger or {}).items():
-        try:
-            logger = instantiate(node, _convert_="all")
-            if isinstance(logger, WandbLogger) and is_rank_zero():
-                _ = logger.experiment
-        except Exception as error:
-            cause = error.__cause__ or error
-            hint = "logger.wandb.offline=true (then `wandb sync`), `wandb login`, or " if name == "wandb" else ""
-            raise UserError(
-                f"the logger {name} cannot be started: {str(cause).splitlines()[0]}",
-                where=f"logger.{name}",
-                remedy=f"Use {hint}logger=csv.",
-            ) from error
-        loggers.append(logger)
+    loggers: list[Logger] = []
+    for node in (plan.config.logger or {}).values():
+        node = dict(node)
+        if node["_target_"].endswith(".WandbLogger"):
+            node.pop("log_model", None)  # the dashboard sends the exported model; Lightning would send checkpoints
+        loggers.append(instantiate(node))
+    if is_rank_zero():
+        start_loggers(loggers)
     return loggers
 
 
@@ -203,17 +199,19 @@ def say_what_runs(parts: Parts, plan: Plan) -> None:
     sizes = ", ".join(f"{name} {len(split.records):,}" for name, split in parts.data.splits.items())
     say(f"  examples {sizes}; labels: {', '.join(parts.data.labels[:12])}{' …' if len(parts.data.labels) > 12 else ''}")
     frozen = f", {parts.frozen.layers} of {parts.frozen.of_layers} layers frozen" if parts.frozen.layers else ""
-    trainable = parts.frozen.trainable
-    say(f"  model    {plan.model.origin}; {trainable / 1e6:.1f} M of {(trainable + parts.frozen.frozen) / 1e6:.1f} M "
-        f"parameters learn{frozen}")  # fmt: skip
+    trainable, total = parts.frozen.trainable, parts.frozen.trainable + parts.frozen.frozen
+    say(f"  model    {plan.model.origin}; {count(trainable)} of {count(total)} parameters learn{frozen}")  # fmt: skip
     say(f"  compute  {accelerator_of(plan.config.trainer)}, precision {parts.precision}; {parts.speed}")
 
 
 def quiet() -> None:
     """Lightning's advice that does not apply here (encoded text needs no loader processes)."""
+    transformers.utils.logging.disable_progress_bar()
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen layers are
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*The number of training batches .* is smaller than the logging.*")

@@ -121,7 +121,7 @@ class FineTuning(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         assert self.optimization is not None, "this module was built for evaluation only"
-        return self.optimization.build(self.network, int(self.trainer.estimated_stepping_batches))
+        return self.optimization.build(self.network)
 
     # --- evaluation -----------------------------------------------------------------------------------------
 

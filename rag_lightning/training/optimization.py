@@ -1,5 +1,6 @@
 """Optimizer, schedule, parameter groups and gradient clipping, straight from torch and transformers."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import SchedulerConfig
 from rag_lightning.errors import UserError
 from rag_lightning.speed.accelerate import AppliedSpeed, optimizer_hook
@@ -20,21 +22,22 @@ class Optimization:
     Attributes:
         optimizer: a node with ``_target_`` and the arguments of a torch optimizer.
         scheduler: a schedule of transformers.
+        steps: of the whole training.
         head_lr: learning rate of the task head; None for that of the backbone.
         speed: what was accelerated in the network.
     """
 
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
+    steps: int
     head_lr: float | None = None
     speed: AppliedSpeed = field(default_factory=AppliedSpeed)
 
-    def build(self, network: nn.Module, total_steps: int) -> dict[str, Any]:
+    def build(self, network: nn.Module) -> dict[str, Any]:
         """In the form of Lightning's ``configure_optimizers``."""
-        from hydra.utils import instantiate
         from transformers import get_scheduler
 
-        node = {**self.optimizer, "_partial_": True, "_convert_": "all"}
+        node = {**self.optimizer, "_partial_": True}
         groups = parameter_groups(network, float(node.get("weight_decay") or 0.0), self.head_lr)
         optimizer = instantiate(node)(groups)
         optimizer_hook(self.speed, optimizer)
@@ -42,11 +45,30 @@ class Optimization:
         schedule = get_scheduler(
             self.scheduler.name,
             optimizer,
-            num_warmup_steps=round(warmup * total_steps) if warmup < 1 else round(warmup),
-            num_training_steps=total_steps,
+            num_warmup_steps=round(warmup * self.steps) if warmup < 1 else round(warmup),
+            num_training_steps=self.steps,
             scheduler_specific_kwargs=dict(self.scheduler.options),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "lr"}}
+
+
+def total_steps(trainer: dict[str, Any], batches: int) -> int:
+    """Optimizer steps of a whole training.
+
+    Lightning's ``estimated_stepping_batches`` would set up the loaders before a checkpoint's position is loaded
+    into them, and a resumed run would begin its epoch again.
+
+    Args:
+        trainer: arguments of Lightning's Trainer.
+        batches: in an epoch.
+    """
+    limit = trainer.get("limit_train_batches", 1.0)
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    an_epoch = math.ceil(batches / int(trainer.get("accumulate_grad_batches") or 1))
+    bounds = [int(trainer["max_epochs"]) * an_epoch if trainer.get("max_epochs") not in (None, -1) else None]
+    bounds.append(int(trainer["max_steps"]) if trainer.get("max_steps") not in (None, -1) else None)
+    return max(1, min(bound for bound in bounds if bound is not None))
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, head_lr: float | None) -> list[dict[str, Any]]:

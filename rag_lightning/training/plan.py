@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rag_lightning.config.compose import compose
+from rag_lightning.config.compose import compose, group_choices
 from rag_lightning.config.fingerprint import NO_PART_OF_A_RUN, differences, fingerprint, identity
 from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
@@ -63,7 +63,7 @@ def make_plan(raw: DictConfig) -> Plan:
     model = resolve(config.model)
     plain = to_plain(raw)
     print_of_run = fingerprint(identity(plain, content, model.fingerprint))
-    settings = _settings(plain, task.name)
+    settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
     folder = Path(
         config.run.folder
@@ -81,15 +81,19 @@ def make_plan(raw: DictConfig) -> Plan:
     )  # fmt: skip
 
 
-def _settings(plain: dict[str, Any], task: str) -> dict[str, Any]:
-    default = to_plain(compose("train", [f"task={task}"]))
-    different = differences(plain, default)
+def _settings(raw: DictConfig, plain: dict[str, Any]) -> dict[str, Any]:
+    """What a user would type for this run: groups that are not the default, then single settings."""
+    chosen = group_choices(raw)
+    default_choices = group_choices(compose("train", [f"task={chosen['task']}"] if "task" in chosen else []))
+    groups = {g: c for g, c in chosen.items() if c != default_choices.get(g) and g not in ("trainer", "logger")}
+    base = to_plain(compose("train", [f"{group}={choice}" for group, choice in chosen.items()]))
     no_part = NO_PART_OF_A_RUN - {"data.path", "model.path"}
-    return {
+    single = {
         key: value
-        for key, value in different.items()
+        for key, value in differences(plain, base).items()
         if not any(key == out or key.startswith(f"{out}.") for out in no_part)
     }
+    return {**groups, **single}
 
 
 def _short(key: str) -> str:

@@ -80,7 +80,7 @@ def freeze(model: PreTrainedModel, frozen_layers: int) -> FreezeSummary:
     keep_frozen_in_eval(model, frozen_layers)
     frozen = sum(each.numel() for each in model.parameters() if not each.requires_grad)
     total = sum(each.numel() for each in model.parameters())
-    of_layers = len(layers_of(model)) if frozen_layers else n_layers_or_zero(model)
+    of_layers = len(layers_of(model)) if frozen_layers else _n_layers_or_zero(model)
     return FreezeSummary(frozen_layers, of_layers, frozen, total - frozen)
 
 
@@ -135,7 +135,7 @@ def _frozen_switches(model: PreTrainedModel, frozen_layers: int) -> list[str]:
     return switches
 
 
-def n_layers_or_zero(model: PreTrainedModel) -> int:
+def _n_layers_or_zero(model: PreTrainedModel) -> int:
     """The number of layers, or 0 for a family that the interface table does not hold."""
     try:
         return len(layers_of(model))

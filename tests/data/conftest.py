@@ -1,13 +1,15 @@
-"""Fixtures for the data tests: real data where they are, a writer of small files."""
+"""Fixtures for the data tests: a writer of small files, and configs as users get them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
 from rag_lightning.data.options import DataConfig
 
+CONF = Path(__file__).parents[2] / "conf" / "data"
 Writer = Callable[[str, str | bytes], Path]
 
 
@@ -24,30 +26,15 @@ def write(tmp_path: Path) -> Writer:
     return write_file
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of real data and models; the test is skipped where it is not."""
-    folder = Path(os.environ.get("RAG_LIGHTNING_SHARED", Path(__file__).parents[3] / "shared"))
-    if not (folder / "data").is_dir():
-        pytest.skip("the folder of real data is not there (RAG_LIGHTNING_SHARED)")
-    return folder
-
-
 @pytest.fixture
 def data_config() -> Callable[..., DataConfig]:
-    """A config as ``conf/data/<format>.yaml`` with changes."""
+    """A config as ``conf/data/<name>.yaml`` with changes; ``fields`` are merged."""
 
-    def build(format: str = "conll", **changes: Any) -> DataConfig:
-        return conf_of(format, **changes)
+    def build(name: str = "conll", **changes: Any) -> DataConfig:
+        values = yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8"))
+        if "fields" in changes:
+            changes["fields"] = values["fields"] | changes["fields"]
+        changes = {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}
+        return DataConfig(**(values | changes))
 
     return build
-
-
-def conf_of(name: str, **changes: Any) -> DataConfig:
-    import yaml
-
-    folder = Path(__file__).parents[2] / "conf" / "data"
-    values = yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))
-    if "fields" in changes:
-        changes["fields"] = values["fields"] | changes["fields"]
-    return DataConfig(**(values | {key: str(v) if isinstance(v, Path) else v for key, v in changes.items()}))

@@ -3,10 +3,26 @@
 import time
 
 import pytest
+
 from rag_lightning.data.readers.conll import read
 from rag_lightning.errors import UserError
 
-ODD = ["\u200b", "\u00a0", "\u3000", "\u2028", "\x85", "\x0c", "👨‍👩‍👧", "שלום", "مرحبا", "字", '"', "#", "e\u0301", "-"]
+ODD = [
+    "\u200b",
+    "\u00a0",
+    "\u3000",
+    "\u2028",
+    "\x85",
+    "\x0c",
+    "👨‍👩‍👧",
+    "שלום",
+    "مرحبا",
+    "字",
+    '"',
+    "#",
+    "e\u0301",
+    "-",
+]
 
 
 def rows(records):
@@ -87,7 +103,12 @@ BAD = {
     "extra column": ("x O\nNew York B-LOC\nz O\n", ":2", "3 columns", "Put 2 columns"),
     "wrong first row": ("x\ny O\nz O\n", ":1", "1 column where", "Put 2 columns"),
     "spaces among tabs": ("x\tO\ny\tO\nz O\n", ":3", "parts its columns with spaces, other lines with tabs", "Use one"),
-    "tabs among spaces": ("x O\ny\tO\nz O\nw O\n", ":2", "parts its columns with tabs, other lines with spaces", "Use one"),
+    "tabs among spaces": (
+        "x O\ny\tO\nz O\nw O\n",
+        ":2",
+        "parts its columns with tabs, other lines with spaces",
+        "Use one",
+    ),
     "mixed in one line": ("x\tNN\tO\ny NN\tO\n", ":2", "parts its columns with spaces", "Use one"),
     "no tag": ("x\tO\ny\t\n", ":2", "the token 'y' has no tag", "Write O"),
     "empty": ("", "", "the file is empty", "data.path"),
@@ -115,7 +136,8 @@ def test_bad_input_names_file_line_reason_and_remedy(write, data_config, content
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"), [({"tags": 5}, "have 2 columns"), ({"tags": "tag"}, "numbers, not names"), ({"tokens": None}, "no column")]
+    ("fields", "said"),
+    [({"tags": 5}, "have 2 columns"), ({"tags": "tag"}, "numbers, not names"), ({"tokens": None}, "no column")],
 )
 def test_bad_columns(write, data_config, fields, said):
     with pytest.raises(UserError, match=said):
@@ -142,9 +164,16 @@ def test_long_lines_are_read_in_linear_time(write, data_config):
         ("conll2003", {"eng.train": (14041, 203621), "eng.testa": (3250, 51362), "eng.testb": (3453, 46435)}),
         (
             "wnut17",
-            {"wnut17train.conll": (3394, 62730), "emerging.dev.conll": (1009, 15733), "emerging.test.annotated": (1287, 23394)},
+            {
+                "wnut17train.conll": (3394, 62730),
+                "emerging.dev.conll": (1009, 15733),
+                "emerging.test.annotated": (1287, 23394),
+            },
         ),
-        ("weibo_ner", {f"weiboNER_2nd_conll.{s}": (n, None) for s, n in (("train", 1350), ("dev", 270), ("test", 270))}),
+        (
+            "weibo_ner",
+            {f"weiboNER_2nd_conll.{s}": (n, None) for s, n in (("train", 1350), ("dev", 270), ("test", 270))},
+        ),
     ],
 )
 def test_real_files_have_the_published_counts(shared, data_config, folder, expected):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
+
 from rag_lightning.data.options import SPLITS, DataConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
@@ -30,7 +31,10 @@ def test_header_says_what_it_is_and_how_to_use_it(name):
 
 
 def test_every_key_is_described():
-    for model in (DataConfig, *(type(getattr(DataConfig(name="x", format="conll"), g)) for g in ("files", "split", "limit"))):
+    for model in (
+        DataConfig,
+        *(type(getattr(DataConfig(name="x", format="conll"), g)) for g in ("files", "split", "limit")),
+    ):
         assert all(field.description for field in model.model_fields.values()), model
 
 

@@ -27,10 +27,12 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
     """
     lines = read_text(path, config.encoding).split("\n")
     probe = [line for line in lines if _is_row(line)][:_PROBE]
+    if not probe:
+        raise UserError("the file holds no sentence", where=str(path), remedy="Choose another file with data.path.")
     with_tab = sum("\t" in line for line in probe)
     separator = config.separator or ("\t" if with_tab > 0 and 2 * with_tab >= len(probe) else " ")
     counts = Counter(len(_squeeze(line, separator)) for line in probe)
-    n_columns = counts.most_common(1)[0][0] if counts else 1
+    n_columns = counts.most_common(1)[0][0]
     columns = _columns(config, n_columns, str(path))
     known_tags = _known_tags(lines, separator, columns)
     mapping = config.model_copy(update={"fields": {field: field for field in columns}})
@@ -64,8 +66,6 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
                 )
             sentence[field].append(cell)
     close()
-    if not records:
-        raise UserError("the file holds no sentence", where=str(path), remedy="Choose another file with data.path.")
     return records
 
 
