@@ -14,6 +14,7 @@ from rag_lightning.config.instantiate import trusted_targets
 from rag_lightning.config.paths import conf_dir
 from rag_lightning.errors import UserError
 
+
 class Interrupted(BaseException):
     """Stopped on the user's wish after the state was saved; not an error."""
 
@@ -67,7 +68,7 @@ def _in_sweep() -> bool:
 
 def _stop(message: str, code: int, wants_traceback: bool) -> None:
     if wants_traceback and sys.exc_info()[1] is not None:
-        raise  # noqa: PLE0704  (called from the except blocks above)
+        raise
     label = "stopped" if code == Interrupted.exit_code else "error"
     print(f"{label}: {message}", file=sys.stderr)
     raise SystemExit(code)

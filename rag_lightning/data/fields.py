@@ -104,7 +104,8 @@ def _missing(field: str, present: Collection[Any], config: DataConfig, where: st
     usual = [name for wanted in _USUAL_NAMES.get(field, ()) for name in names if name.casefold() == wanted]
     close = usual or nearest(str(candidates(config.fields[field])[0]), names) or nearest(field, names)
     if close:
-        remedy = f"If `{close[0]}` holds the {field}, set data.fields.{field}={close[0]}."
+        name = shorten(close[0])
+        remedy = f"If `{name}` holds the {field}, set data.fields.{field}={name}."
     else:
         remedy = f"Say which one holds the {field} with data.fields.{field}=NAME."
     has = ", ".join(shorten(name, 30) for name in names[:15]) or "nothing"

@@ -29,8 +29,12 @@ _CONLL_2003 = {
 _NOT_DATA = frozenset((".md", ".rst", ".py", ".sh", ".yaml", ".yml", ".toml", ".log", ".pdf", ".png", ".html", ".zip"))
 
 
-def find_files(config: DataConfig) -> SplitPaths:
+def find_files(config: DataConfig, only: str | None = None) -> SplitPaths:
     """The files of each split, existing ones only. One file in all stands under ``train``.
+
+    Args:
+        config: names the folder or file.
+        only: the one split that is wanted; then no training file is needed.
 
     Raises:
         UserError: no path, nothing there, no training file, or two files that could both be meant.
@@ -42,7 +46,7 @@ def find_files(config: DataConfig) -> SplitPaths:
                 where="data.path",
                 remedy="Set data.path=folder or data.path=file.",
             )
-        return _named_files(config, Path())
+        return _named_files(config, Path(), only)
     path = Path(config.path).expanduser()
     if path.is_file():
         if config.names_files():
@@ -54,7 +58,7 @@ def find_files(config: DataConfig) -> SplitPaths:
         return {"train": [path]}
     if not path.is_dir():
         raise UserError(f"there is no file or folder {path}", where="data.path", remedy=_what_is_near(path))
-    return _named_files(config, path)
+    return _named_files(config, path, only)
 
 
 def find_sample(config: DataConfig) -> SplitPaths:
@@ -81,7 +85,7 @@ def unlabelled_sample(name: str = "ner") -> list[str]:
     return [line for line in text.split("\n") if line.strip()]
 
 
-def _named_files(config: DataConfig, folder: Path) -> SplitPaths:
+def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> SplitPaths:
     there = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith((".", "_")))
     found: SplitPaths = {}
     for split in SPLITS:
@@ -91,7 +95,7 @@ def _named_files(config: DataConfig, folder: Path) -> SplitPaths:
             found[split] = _asked_files(asked, split, folder, there)
         elif chosen := _conventional_file(config, split, [file for file in there if file not in taken], folder):
             found[split] = [chosen]
-    if "train" not in found:
+    if "train" not in found and only not in found:
         data = [file for file in there if _ending(file) in _ENDINGS[config.file_format]]
         if not found and len(data) == 1:
             return {"train": data}

@@ -50,16 +50,34 @@ def load_splits(config: DataConfig, seed: int, label_field: str = "tags") -> Loa
     return LoadedData(splits, notes, list(dict.fromkeys(file for files in paths.values() for file in files)))
 
 
-def content_fingerprint(config: DataConfig) -> str:
+def load_split(config: DataConfig, split: str) -> LoadedData:
+    """One split alone, whole and as it is: for evaluating on other data. A lone file is the split that is asked for.
+
+    Raises:
+        UserError: if the data have several splits and not this one, or for any mistake in them.
+    """
+    paths = _paths(config, only=split)
+    if split not in paths and list(paths) == ["train"]:
+        paths = {split: paths["train"]}
+    if split not in paths:
+        raise UserError(
+            f"the data have no {split} split", where="split", remedy=f"Set split to one of: {', '.join(paths)}."
+        )
+    notes: list[str] = []
+    records = _read_split(split, paths[split], config, notes)
+    return LoadedData({split: records}, notes, list(paths[split]))
+
+
+def content_fingerprint(config: DataConfig, only: str | None = None) -> str:
     """sha256 over the bytes of the files that would be read; for the Hub over name, revision and subset.
 
-    The same data in another folder has the same fingerprint.
+    The same data in another folder has the same fingerprint. ``only`` a split: the others need not be there.
     """
     digest = hashlib.sha256()
     if config.source == "hub":
         digest.update(f"hub\n{config.hub_name}\n{config.revision}\n{config.config}".encode())
         return digest.hexdigest()
-    for split, files in _paths(config).items():
+    for split, files in _paths(config, only).items():
         for file in files:
             with file.open("rb") as stream:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -67,11 +85,11 @@ def content_fingerprint(config: DataConfig) -> str:
     return digest.hexdigest()
 
 
-def _paths(config: DataConfig) -> SplitPaths:
+def _paths(config: DataConfig, only: str | None = None) -> SplitPaths:
     if config.source == "sample":
         return find_sample(config)
     if config.source == "files":
-        return find_files(config)
+        return find_files(config, only)
     from rag_lightning.data.readers import hub  # huggingface_hub takes long to import and is rarely needed
 
     return hub.download(config)

@@ -60,5 +60,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 
 
 def shorten(text: str, width: int = 60) -> str:
-    """``text`` in a form that fits into a message."""
+    """``text`` in a form that fits into a message and can be printed (no lone surrogates)."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= width else f"{text[:width]}… ({len(text):,} characters)"

@@ -39,7 +39,7 @@ class BatchPlan(Sampler[list[int]]):
         lengths: tokens of each row.
         budget: padded tokens in a batch (over all devices).
         shuffle: new batches in a new order every epoch; False for evaluation, where each device takes every
-            n-th batch, so that each row is seen exactly once.
+            n-th row, so that each row is seen exactly once.
         by_length: rows of similar length together.
     """
 
@@ -58,10 +58,10 @@ class BatchPlan(Sampler[list[int]]):
         self.epoch = epoch
 
     def batches(self) -> list[Rows]:
-        """This epoch's batches as row numbers, before they are dealt out to devices."""
+        """This epoch's batches as row numbers: in training of all devices, in evaluation of this one."""
         if not self.shuffle:
             order = np.argsort(-self.lengths, kind="stable") if self.by_length else np.arange(len(self.lengths))
-            return by_budget(self.lengths, order, self.budget)
+            return by_budget(self.lengths, order[self.rank :: self.world_size], self.budget)
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.lengths))
         if not self.by_length:
@@ -73,12 +73,10 @@ class BatchPlan(Sampler[list[int]]):
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def __len__(self) -> int:
-        return self._count if self.shuffle else len(range(self.rank, self._count, self.world_size))
+        return self._count
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self.batches()
-        if not self.shuffle:
-            batches = batches[self.rank :: self.world_size]
         start, self.start = self.start, 0
         for batch in batches[start:]:
             yield [int(row) for row in batch]

@@ -13,23 +13,19 @@ import pytorch_lightning as pl
 from rag_lightning import __version__
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.config.schema import BatchingConfig, EncodingConfig
-from rag_lightning.data.load import load_splits
+from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit, cached, write_split
 from rag_lightning.encoding.loader import EncodedDataset, ResumableLoader
-from rag_lightning.encoding.words import Segment, WordEncoder
+from rag_lightning.encoding.render import Render, render_plain
+from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
-from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Render, Task
+from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task
 
 log = logging.getLogger(__name__)
 CHUNK = 2000  # records encoded at a time: bounds memory, and the Arrow batches on disk
-
-
-def render_plain(record: Record) -> list[Segment]:
-    """The record's words and nothing around them."""
-    return [Segment(record["tokens"], "tokens")]
 
 
 class GuidedDataModule(pl.LightningDataModule):
@@ -40,20 +36,21 @@ class GuidedDataModule(pl.LightningDataModule):
         content: fingerprint of the data's content.
         task, options: what is to be learned.
         words: the encoder of the backbone's tokenizer, and its fingerprint in ``model``.
+        only: read this split alone, as it is, for an evaluation; None reads all and cuts missing ones from train.
         render: the hook where a template and rules shape the input; ``render_name`` identifies it in the cache.
     """
 
     def __init__(
         self, *, data: DataConfig, content: str, task: Task, options: Any, words: WordEncoder, model: str,
         batching: BatchingConfig, encoding: EncodingConfig, seed: int,
-        render: Render = render_plain, render_name: str = "plain",
+        only: str | None = None, render: Render = render_plain, render_name: str = "plain",
     ) -> None:  # fmt: skip
         super().__init__()
         self.data, self.content = data, content
         self.task, self.options = task, options
         self.words, self.model = words, model
         self.batching, self.encoding, self.seed = batching, encoding, seed
-        self.render, self.render_name = render, render_name
+        self.only, self.render, self.render_name = only, render, render_name
         self.splits: dict[str, EncodedSplit] = {}
         self.meta: dict[str, Any] = {}
 
@@ -78,6 +75,7 @@ class GuidedDataModule(pl.LightningDataModule):
             "overlap": self.encoding.overlap,
             "render": self.render_name,
             "seed": self.seed,
+            "only": self.only,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
@@ -104,7 +102,10 @@ class GuidedDataModule(pl.LightningDataModule):
             self.splits = {name: EncodedSplit.open(self._entry, name) for name in self.meta["sizes"]}
 
     def _encode(self, folder: Path) -> None:
-        loaded = load_splits(self.data, self.seed, label_field=self.task.label_field)
+        if self.only is None:
+            loaded = load_splits(self.data, self.seed, label_field=self.task.label_field)
+        else:
+            loaded = load_split(self.data, self.only)
         prepared = self.task.prepare(loaded.splits, self.options)
         context = EncodingContext(self.words, prepared.labels, self.options, self.encoding.overlap, self.render)
         for name, records in prepared.splits.items():

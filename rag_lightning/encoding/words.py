@@ -7,20 +7,6 @@ from typing import Any
 PROBE = "a"
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of words of the input: of the example (a data slot) or of the template around it.
-
-    Attributes:
-        words: the words.
-        field: the field of the example they come from; None for a template's own words, which are never cut
-            and never labelled.
-    """
-
-    words: Sequence[str]
-    field: str | None = None
-
-
 @dataclass
 class WordEncoder:
     """Encodes pre-split words with a fast Hugging Face tokenizer.

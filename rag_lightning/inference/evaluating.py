@@ -12,7 +12,6 @@ from rag_lightning.config.targets import check_target
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.load import content_fingerprint
-from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.errors import UserError
 from rag_lightning.inference.saved import SavedRun, load_run
@@ -59,16 +58,14 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
 
 
 def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
-    source: DataConfig = config.data or run.config.data
-    if config.data is not None:
-        # Other data are scored whole: a lone file is the split asked for, and nothing is held back of it.
-        source = as_single_split(source, config.split)
+    # Other data are scored whole and as they are; the run's own are divided as in training.
+    source, only = (run.config.data, None) if config.data is None else (config.data, config.split)
     batching = run.config.batching.model_copy(update={"eval_tokens": config.eval_tokens})
     types = [label[2:] for label in run.labels if label.startswith("B-")]
     options = run.options.model_copy(update={"labels": types}) if hasattr(run.options, "labels") else run.options
     data = GuidedDataModule(
-        data=source, content=content_fingerprint(source), task=run.task, options=options, words=run.words,
-        model=run.model, batching=batching, encoding=run.config.encoding, seed=run.config.seed,
+        data=source, content=content_fingerprint(source, only), task=run.task, options=options, words=run.words,
+        model=run.model, batching=batching, encoding=run.config.encoding, seed=run.config.seed, only=only,
     )  # fmt: skip
     data.setup()
     return data

@@ -25,8 +25,14 @@ class AttentionTrace(NamedTuple):
 
 
 def attend(
-    qkv: Tensor, bias: Tensor | None, heads: int, scaling: float, rate: float, masks: MaskSource | None
-) -> tuple[Tensor, AttentionTrace]:
+    qkv: Tensor,
+    bias: Tensor | None,
+    heads: int,
+    scaling: float,
+    rate: float,
+    masks: MaskSource | None,
+    out: Tensor,
+) -> AttentionTrace:
     """Softmax attention over the fused projections.
 
     Args:
@@ -36,9 +42,7 @@ def attend(
         scaling: factor of the scores.
         rate: dropout rate of the probabilities.
         masks: where keep masks come from; None for no dropout.
-
-    Returns:
-        (batch, length, heads * width), and the trace for :func:`attend_backward`.
+        out: contiguous rows of heads * width, batch * length of them, that take the result.
     """
     batch, length, triple = qkv.shape
     width = triple // (3 * heads)
@@ -55,13 +59,12 @@ def attend(
         keep = masks.keep(kept.shape, rate, dtype)
         kept, factor = probabilities * keep, 1.0 / (1.0 - rate)
     mixed = torch.bmm(kept, value).view(batch, heads, length, width).transpose(1, 2)
-    output = torch.empty(batch, length, heads, width, dtype=qkv.dtype)
-    output.copy_(mixed.mul_(factor) if keep is not None else mixed)
-    return output.view(batch, length, -1), AttentionTrace(query, key, value, probabilities, kept, keep)
+    out.view(batch, length, heads, width).copy_(mixed.mul_(factor) if keep is not None else mixed)
+    return AttentionTrace(query, key, value, probabilities, kept, keep)
 
 
-def attend_backward(grad: Tensor, trace: AttentionTrace, heads: int, scaling: float, rate: float) -> Tensor:
-    """The gradient of :func:`attend` for ``qkv``; ``grad`` is (batch, length, heads * width)."""
+def attend_backward(grad: Tensor, trace: AttentionTrace, heads: int, scaling: float, rate: float, out: Tensor) -> None:
+    """The gradient of :func:`attend` for ``qkv``, put into the rows of ``out``; ``grad`` is (batch, length, width)."""
     batch, length, full = grad.shape
     query, key, value, probabilities = trace.query, trace.key, trace.value, trace.probabilities
     shape = (batch, heads, length, full // heads)
@@ -74,7 +77,7 @@ def attend_backward(grad: Tensor, trace: AttentionTrace, heads: int, scaling: fl
     if trace.keep is not None:
         kept_grad.mul_(trace.keep)
     scores_grad = torch._softmax_backward_data(kept_grad, probabilities, -1, query.dtype).mul_(scaling)
-    result = torch.empty(batch, length, 3, heads, full // heads, dtype=grad.dtype)
+    result = out.view(batch, length, 3, heads, full // heads)
     parts = (
         torch.bmm(scores_grad, key),
         torch.bmm(scores_grad.transpose(1, 2), query),
@@ -82,4 +85,3 @@ def attend_backward(grad: Tensor, trace: AttentionTrace, heads: int, scaling: fl
     )
     for index, part in enumerate(parts):
         result[:, :, index].copy_(part.view(shape).transpose(1, 2))
-    return result.view(batch, length, 3 * full)

@@ -1,5 +1,7 @@
 """Dropout whose random numbers cost little on a CPU."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ class MaskSource:
 
     def keep(self, shape: tuple[int, ...] | torch.Size, rate: float, dtype: torch.dtype) -> Tensor:
         """A mask of ``shape`` with 0 where an element is dropped (probability ``rate``) and 1 elsewhere."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         words = self._generator.random_raw((size + 3) // 4).view(np.int16)
         bits = torch.from_numpy(words)[:size]
         # Uniform over [-2^15, 2^15): the words below the threshold are dropped. Clamping to two neighbours and

@@ -94,12 +94,13 @@ def _forward(
     batch, length, width = hidden.shape
     dtype, tokens = shape.dtype, batch * length
     copy.refresh(p)
-    entry = _padded_rows(hidden.reshape(tokens, width), dtype)
+    entry = _rows(tokens, width, dtype)
+    entry[:tokens].copy_(hidden.reshape(tokens, width))
     masks = MaskSource() if shape.drops else None
 
     qkv = torch.addmm(copy.qkv_bias, entry, copy.qkv.t())[:tokens].view(batch, length, -1)
-    mixed, trace = attend(qkv, bias, shape.heads, shape.scaling, shape.attention_dropout, masks)
-    mixed = _padded_rows(mixed.view(tokens, width), dtype)
+    mixed = _rows(tokens, width, dtype)
+    trace = attend(qkv, bias, shape.heads, shape.scaling, shape.attention_dropout, masks, out=mixed[:tokens])
     branch = torch.addmm(p[7].to(dtype), mixed, copy.out.t())
     sum_1, keep_1 = _add_dropped(entry, branch, shape.projection_dropout, masks)
     norm_1, mean_1, rstd_1 = torch.native_layer_norm(sum_1, [width], p[8], p[9], shape.epsilon)
@@ -119,12 +120,11 @@ def _forward(
     return output.float() if shape.final else output
 
 
-def _padded_rows(rows: Tensor, dtype: torch.dtype) -> Tensor:
-    """A copy with zero rows up to a round number: oneDNN generates code, for milliseconds, for each new row count."""
-    count, width = rows.shape
+def _rows(count: int, width: int, dtype: torch.dtype) -> Tensor:
+    """``count`` rows to fill, and zero rows up to a round number: for each new number oneDNN spends milliseconds on
+    generating code."""
     step = 32 if count <= 1024 else 128
     full = torch.empty(-(-count // step) * step, width, dtype=dtype)
-    full[:count].copy_(rows)
     full[count:].zero_()
     return full
 
@@ -155,7 +155,8 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     needs = ctx.needs_input_grad
     wanted = needs[4:]  # the first four inputs are hidden, bias, shape, copy
     out: list[Tensor | None] = [None] * len(PARAMETERS)
-    grad = _padded_rows(grad.reshape(tokens, width), shape.dtype)
+    given, grad = grad, _rows(tokens, width, shape.dtype)
+    grad[:tokens].copy_(given.reshape(tokens, width))
 
     layer_norm_backward = torch.ops.aten.native_layer_norm_backward
     sum_grad, out[14], out[15] = layer_norm_backward(
@@ -173,11 +174,11 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     branch_grad = _drop_grad(sum_grad, keep_1, shape.projection_dropout)
     out[6], out[7] = _linear_grads(branch_grad, mixed, wanted[6], wanted[7])
     if needs[0] or any(wanted[:6]):
-        qkv_grad = attend_backward(
+        qkv_grad = _rows(tokens, 3 * width, shape.dtype)
+        attend_backward(
             torch.mm(branch_grad, copy.out)[:tokens].view(batch, length, width),
-            AttentionTrace(*trace), shape.heads, shape.scaling, shape.attention_dropout,
+            AttentionTrace(*trace), shape.heads, shape.scaling, shape.attention_dropout, out=qkv_grad[:tokens],
         )  # fmt: skip
-        qkv_grad = _padded_rows(qkv_grad.view(tokens, 3 * width), shape.dtype)
         weight_grad, bias_grad = _linear_grads(qkv_grad, entry, any(wanted[:3]), any(wanted[3:6]))
         for index in range(3):
             part = slice(index * width, (index + 1) * width)

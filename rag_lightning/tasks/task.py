@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from rag_lightning.data.records import Record, Splits
-from rag_lightning.encoding.words import Segment, WordEncoder
+from rag_lightning.encoding.render import Render
+from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.tasks.evaluation import Evaluation
 
 Columns = dict[str, list[Any]]
-Render = Callable[[Record], list[Segment]]
 
 
 @dataclass(frozen=True)

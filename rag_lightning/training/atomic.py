@@ -13,6 +13,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
 
 from rag_lightning.errors import UserError
+from rag_lightning.report.files import write_json
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -68,13 +69,6 @@ def write_whole(path: Path, value: Any) -> str:
             ) from None
         raise
     return hashing.digest.hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a small JSON file whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    os.replace(beside, path)
 
 
 def digest_path(checkpoint: Path) -> Path:

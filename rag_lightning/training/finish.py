@@ -16,7 +16,7 @@ from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.plan import Plan
 
-VERSIONS = ("rag_lightning", "torch", "pytorch-lightning", "transformers", "hydra-core", "datasets")
+VERSIONS = ("rag_lightning", "torch", "pytorch-lightning", "transformers", "hydra-core")
 
 
 def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> dict[str, float]:

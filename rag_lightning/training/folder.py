@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from rag_lightning.console import is_rank_zero
 from rag_lightning.errors import UserError
-from rag_lightning.training.atomic import write_json
+from rag_lightning.report.files import write_json
 
 
 @dataclass(frozen=True)

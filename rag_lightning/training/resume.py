@@ -66,7 +66,7 @@ class ResumePoints(Checkpoint):
             raise Interrupted(f"at step {trainer.global_step}; the same command again goes on from there")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.state.fn == "fit" or trainer.sanity_checking:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         score = trainer.callback_metrics.get(self.monitor)
         if score is not None and (self.best_score is None or float(score) > self.best_score):

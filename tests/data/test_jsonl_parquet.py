@@ -83,6 +83,12 @@ BAD = {
         "Keep one",
     ),
     "surrogate": (lines(GOOD, r'{"tokens": ["\ud83d"], "tags": ["O"]}'), ":2", "lone surrogate U+D83D", "whole"),
+    "surrogate in a name": (
+        lines(r'{"tokens": ["a"], "tags\ud83d": ["O"]}'),
+        ":1",
+        "no `tags`",
+        r"set data.fields.tags=tags\ud83d",
+    ),
     "nul": (lines(GOOD, r'{"tokens": ["\u0000"], "tags": ["O"]}'), ":2", "a NUL character", "Remove"),
     "not utf-8": (lines(GOOD).encode() + b'{"tokens": ["\xfc"]}', ":2", "not UTF-8", "data.encoding=latin-1"),
     "empty": ("", "", "the file is empty", "data.path"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rag_lightning.encoding.datamodule import render_plain
-from rag_lightning.encoding.words import Segment, WordEncoder
+from rag_lightning.encoding.render import Segment, render_plain
+from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.model.tokenizer import load_tokenizer
 from rag_lightning.tasks.ner import NerOptions
 from rag_lightning.tasks.outputs.token_labels import IGNORED, NO_WORD, TOKEN_LABELS
