@@ -48,6 +48,8 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         _stop(str(mistake), mistake.exit_code, wants_traceback)
     except Interrupted as stop:
         _stop(str(stop), stop.exit_code, wants_traceback)
+    except BrokenPipeError:  # the reader of our output has seen enough, as in `… --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         _stop("interrupted", Interrupted.exit_code, wants_traceback)
     except Exception as exception:

@@ -8,7 +8,7 @@ from torch.optim import Adam, AdamW
 
 
 def clip_in_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
-    """Clip the gradients to the norm ``limit`` within the next ``optimizer.step()``, as ``clip_grad_norm_`` does before.
+    """Clip the gradients to the norm ``limit`` within the next ``optimizer.step()``, as ``clip_grad_norm_`` does.
 
     With fused Adam or AdamW on a CPU the gradients themselves stay as they are until the step; any other optimizer gets
     them clipped at once. Call it before every step: the factor of the last call stays in force.

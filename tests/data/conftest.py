@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from data_yaml import composed
 
 from rag_lightning.data.options import DataConfig
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
 Writer = Callable[[str, str | bytes], Path]
 
 
@@ -31,7 +30,7 @@ def data_config() -> Callable[..., DataConfig]:
     """A config as ``conf/data/<name>.yaml`` with changes; ``fields`` are merged."""
 
     def build(name: str = "conll", **changes: Any) -> DataConfig:
-        values = yaml.safe_load((CONF / f"{name}.yaml").read_text("utf-8"))
+        values = composed(name)
         if "fields" in changes:
             changes["fields"] = values["fields"] | changes["fields"]
         changes = {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}

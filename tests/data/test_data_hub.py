@@ -26,12 +26,13 @@ from rag_lightning.errors import UserError
 COMMIT = "c0ffee" + "0" * 34
 # Reads the data set given as arguments and prints what came of it; huggingface_hub reads HF_ENDPOINT at import.
 PROGRAM = """
-import sys, time, yaml
+import sys, time
 start = time.perf_counter()
 from rag_lightning.data.load import load_splits
 from rag_lightning.data.options import DataConfig
 from rag_lightning.errors import UserError
-values = yaml.safe_load(open(sys.argv[1]))
+from data_yaml import composed
+values = composed(sys.argv[1])
 try:
     data = load_splits(DataConfig(**(values | dict(pair.split("=") for pair in sys.argv[2:]))), 1)
     print({split: [r["tags"] for r in records] for split, records in data.splits.items()})
@@ -95,10 +96,9 @@ def endpoint(repository: Path) -> Iterator[str]:
 
 
 def load(home: Path, endpoint: str, *pairs: str, **env: str) -> str:
-    conf = Path(__file__).parents[2] / "conf" / "data" / "hub.yaml"
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(conf), *pairs],
+        [sys.executable, "-c", PROGRAM, "hub", *pairs],
         env=clean | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": ":".join(sys.path)} | env,
         capture_output=True,
         text=True,
