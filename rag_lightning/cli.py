@@ -5,7 +5,8 @@ Exit codes: 0 done, 1 a defect of ours (traceback), 2 a mistake of the user, 130
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig
@@ -25,14 +26,14 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     """Run ``job`` on the composed ``conf/<config_name>.yaml``; never returns normally on a mistake."""
     import hydra
 
-    # Hydra then hands its exceptions to us instead of printing them, so that we can name the nearest key.
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    users_choice = os.environ.get("HYDRA_FULL_ERROR")
+    wants_traceback = users_choice == "1"
     mistakes: list[UserError] = []
 
     def job_or_mistake(config: DictConfig) -> Any:
         try:
-            return job(config)
+            with _full_errors(users_choice):  # processes that the job starts inherit it
+                return job(config)
         except UserError as mistake:
             if _in_sweep() or wants_traceback:
                 raise
@@ -41,7 +42,9 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
 
     main = hydra.main(config_path=str(conf_dir()), config_name=config_name, execution_whitelist=trusted_targets())
     try:
-        main(job_or_mistake)()
+        # Hydra then hands its exceptions to us instead of printing them, so that we can name the nearest key.
+        with _full_errors("1"):
+            main(job_or_mistake)()
         if mistakes:
             raise mistakes[0]
     except UserError as mistake:
@@ -59,6 +62,19 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
         if mistake_in_overrides is None:
             raise
         _stop(str(mistake_in_overrides), UserError.exit_code, wants_traceback)
+
+
+@contextmanager
+def _full_errors(value: str | None) -> Iterator[None]:
+    before = os.environ.pop("HYDRA_FULL_ERROR", None)
+    if value is not None:
+        os.environ["HYDRA_FULL_ERROR"] = value
+    try:
+        yield
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def _in_sweep() -> bool:

@@ -1,17 +1,16 @@
 """Fixtures for all tests: a tiny real model, small data, the optional folder of real data."""
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-
-from rag_lightning.data import samples
+from command_line import Command, command
+from tiny import SAMPLE, tiny_overrides, write_small_data
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SAMPLE = Path(samples.__path__[0]) / "ner"
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +22,19 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests write into folders of their own, and use one thread; also fixtures that many tests share do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_LIGHTNING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("WANDB_SILENT", "true")
+        gc.freeze()  # every run collects garbage at its end; the modules need not be searched each time
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _no_traces(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests write into folders of their own, and use one thread."""
-    monkeypatch.setenv("RAG_LIGHTNING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
@@ -55,23 +62,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_data(tmp_path: Path) -> Path:
     """A folder of CoNLL files: 24 + 8 + 8 sentences of the sample."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for split, size in (("train", 24), ("validation", 8), ("test", 8)):
-        sentences = (SAMPLE / f"{split}.conll").read_text(encoding="utf-8").strip().split("\n\n")
-        (folder / f"{split}.conll").write_text("\n\n".join(sentences[:size]) + "\n", encoding="utf-8")
-    return folder
+    return write_small_data(tmp_path / "data")
 
 
 @pytest.fixture
 def tiny_run(tiny_model: Path, small_data: Path, tmp_path: Path) -> Callable[..., list[str]]:
     """Overrides of a training that takes a second; further ones may be given."""
 
-    def overrides(*more: str, **changes: Any) -> list[str]:
-        return [
-            "model=local", f"model.path={tiny_model}", "model.name=tiny", "data=conll", f"data.path={small_data}",
-            f"output_dir={tmp_path / 'runs'}", "trainer=cpu", "trainer.max_epochs=2", "trainer.log_every_n_steps=1",
-            "batching.size=6", "logger=none", "optimizer.lr=1e-3", *more,
-        ]  # fmt: skip
+    def overrides(*more: str) -> list[str]:
+        return tiny_overrides(tiny_model, small_data, tmp_path / "runs", *more)
 
     return overrides
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """A command as typed, such as ``run("train", "task=ner")``, in this process."""
+    return command(monkeypatch, capsys)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without PNGs, which take longer than a tiny training."""
+    for name in ("plot_curves", "plot_confusion"):
+        monkeypatch.setattr(f"rag_lightning.report.write.{name}", lambda *_, **__: None)

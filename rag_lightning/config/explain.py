@@ -1,6 +1,7 @@
 """Hydra's complaints about overrides, told again with the nearest valid key or option."""
 
 import re
+import traceback
 from typing import Any
 
 from rag_lightning.config.paths import conf_dir
@@ -9,12 +10,20 @@ from rag_lightning.errors import UserError, nearest
 
 def explain(exception: BaseException, config_name: str, arguments: list[str]) -> UserError | None:
     """A :class:`UserError` for an exception of Hydra's composition, None for anything else."""
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if not isinstance(exception, HydraException | OmegaConfBaseException):
-        return None
+        frames = traceback.extract_tb(exception.__traceback__)
+        if not any(frame.filename.endswith("config_loader_impl.py") for frame in frames):
+            return None  # Hydra's loader also lets through what Python raises over a value of a wrong type
+        odd = next(
+            (a for a in arguments if re.match(r"[+~]*[\w@/]*=(null|true|false|[\d.]*)$", a)), " ".join(arguments)
+        )
+        return unreadable(odd)
     text = str(exception)
+    if isinstance(exception, OverrideParseException):
+        return unreadable(str(exception.override))
     if "Key '" in text and "not in struct" in text or "Could not override" in text:
         return _unknown_key(text, config_name, arguments)
     if missing := re.search(r"Could not find '([^']+)'", text):
@@ -29,6 +38,21 @@ def explain(exception: BaseException, config_name: str, arguments: list[str]) ->
     return UserError(first, where="command line", remedy=" ".join(rest[:3]))
 
 
+def unreadable(override: str) -> UserError:
+    """The error for a word that is no setting."""
+    return UserError(
+        f"{override!r} cannot be read as a setting",
+        where="command line",
+        remedy="Write key=value, as in optimizer.lr=3e-5; a value with spaces, commas or brackets needs quotes inside "
+        "the shell's, as in 'run.name=\"a, b\"'.",
+    )
+
+
+def options_of(group: str) -> list[str]:
+    """What can be chosen for a group of the configuration."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("[!_]*.yaml"))
+
+
 def _unknown_key(text: str, config_name: str, arguments: list[str]) -> UserError:
     found = re.search(r"full_key: (\S+)", text) or re.search(r"Could not override '([^']+)'", text)
     full_key = found.group(1) if found else ""
@@ -37,7 +61,11 @@ def _unknown_key(text: str, config_name: str, arguments: list[str]) -> UserError
     for depth in range(len(parts)):  # the first part that is not there is the misspelt one
         valid = _keys_of(config, parts[:depth])
         if parts[depth] not in valid:
-            return unknown_key(".".join(parts[: depth + 1]), valid)
+            error = unknown_key(".".join(parts[: depth + 1]), valid)
+            if nearest(parts[depth], valid) or not (valid == [] or "_target_" in valid):
+                return error
+            more = f"What the class itself takes beyond that is added with +{full_key}=…."
+            return UserError(error.reason, where=error.where, remedy=f"{error.remedy} {more}" if valid else more)
     return unknown_key(full_key, [])
 
 
@@ -80,14 +108,14 @@ def _is_group(name: str) -> bool:
 
 def _unknown_option(choice: str) -> UserError:
     group, _, option = choice.rpartition("/")
-    options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    options = options_of(group)
     close = nearest(option, options)
     remedy = f"Did you mean {group}={close[0]}? " if close else ""
     remedy += f"There are: {', '.join(options)}."
     if group == "model":
         remedy += " Any other: model=hub model.name=… or model=local model.path=…."
     if group == "data":
-        remedy += " Your own: data=conll|jsonl|csv|parquet|hub data.path=…."
+        remedy += " Your own: data=conll|jsonl|csv|parquet data.path=…."
     return UserError(f"no {group or 'option'} named {option!r}", where="command line", remedy=remedy)
 
 

@@ -45,6 +45,11 @@ def fingerprint(identity: dict[str, Any]) -> str:
 
 
 def differences(config: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
-    """The settings that differ from the defaults, as dotted keys."""
+    """The settings that differ from the defaults, as dotted keys.
+
+    As on the command line, ``+key`` is one that the defaults do not have and ``~key`` one that was taken away.
+    """
     flat, base = flatten(config), flatten(default)
-    return {key: value for key, value in flat.items() if key not in base or base[key] != value}
+    changed = {key if key in base else f"+{key}": v for key, v in flat.items() if key not in base or base[key] != v}
+    emptied = {key for key, value in base.items() if value == {}}  # a mapping that has been filled is no loss
+    return changed | {f"~{key}": None for key in base if key not in flat and key not in emptied}

@@ -17,6 +17,4 @@ def instantiate(node: dict[str, Any], **arguments: Any) -> Any:
     """``node`` built, with plain containers as arguments (OmegaConf's would leak into checkpoints)."""
     import hydra.utils
 
-    return hydra.utils.instantiate(
-        node, _convert_="all", _execution_whitelist_=list(trusted_targets()), **arguments
-    )
+    return hydra.utils.instantiate(node, _convert_="all", _execution_whitelist_=list(trusted_targets()), **arguments)

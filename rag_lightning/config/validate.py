@@ -1,6 +1,6 @@
 """Check a composed configuration whole, before anything is built."""
 
-import math
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -8,26 +8,49 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from rag_lightning.config.explain import unknown_key
+from rag_lightning.config.checks import TrainerArguments, check_end, check_finite, check_optimization, check_trainer
+from rag_lightning.config.compose import group_choices
+from rag_lightning.config.explain import options_of, unknown_key
 from rag_lightning.config.targets import check_target
 from rag_lightning.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def to_plain(config: DictConfig) -> dict[str, Any]:
-    """Resolve interpolations and drop OmegaConf's containers (they must not reach checkpoints)."""
+def to_plain(config: DictConfig, *, whole: bool = True) -> dict[str, Any]:
+    """Resolve interpolations and drop OmegaConf's containers (they must not reach checkpoints).
+
+    Args:
+        config: as composed.
+        whole: no value may be missing; else a missing one is ``"???"``.
+
+    Raises:
+        UserError: for a value that is needed and missing, or is no finite number.
+    """
+    _refuse_bases(config)
     config = DictConfig({key: config._get_node(key) for key in config if key != "hydra"})
     try:
         missing = OmegaConf.missing_keys(config)
-        if missing:
+        if missing and whole:
             key = sorted(missing)[0]
             raise UserError(f"{key} is needed", where="command line", remedy=f"Add {key}=… to the command.")
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as exception:
-        raise UserError(str(exception).splitlines()[0], where="configuration") from None
+        reason = str(exception).splitlines()[0].rpartition("resolving interpolation: ")[2]
+        raise UserError(reason, where="configuration", remedy="See --cfg job for the settings there are.") from None
     assert isinstance(plain, dict)
+    check_finite(plain)
     return {str(key): value for key, value in plain.items()}
+
+
+def _refuse_bases(config: DictConfig) -> None:
+    for group, choice in group_choices(config).items():
+        if choice.startswith("_"):
+            raise UserError(
+                f"{group}={choice} only holds what the other options of {group} share",
+                where="command line",
+                remedy=f"Choose one of: {', '.join(options_of(group))}.",
+            )
 
 
 def parse(model: type[Model], values: dict[str, Any], path: str = "") -> Model:
@@ -39,9 +62,7 @@ def parse(model: type[Model], values: dict[str, Any], path: str = "") -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_sentence(model, problem, path) for problem in error.errors()]
-        unique = list(dict.fromkeys(lines))
-        raise UserError(_listed(unique), where="configuration") from None
+        raise UserError(_listed(_sentences(model, error.errors(), path)), where="configuration") from None
 
 
 def _listed(lines: list[str]) -> str:
@@ -50,27 +71,61 @@ def _listed(lines: list[str]) -> str:
     return f"{len(lines)} mistakes\n  " + "\n  ".join(lines)
 
 
-def _sentence(model: type[BaseModel], problem: Any, path: str) -> str:
-    location: tuple[Any, ...] = tuple(problem["loc"])
-    dotted = ".".join([path, *map(str, location)] if path else list(map(str, location)))
-    if problem["type"] == "extra_forbidden":
-        error = unknown_key(dotted, _fields_at(model, location[:-1]))
-        return f"{error.reason}. {error.remedy}"
-    if problem["type"] == "missing":
-        return f"{dotted} is missing"
-    shown = repr(problem["input"])
-    return f"{dotted}: {problem['msg']}, not {shown[:60] + '…' if len(shown) > 60 else shown}"
+def _sentences(model: type[BaseModel], problems: Sequence[Any], path: str) -> list[str]:
+    """One for each wrong key; what a value might be instead (pydantic lists every case) joined by "or"."""
+    lines: list[str] = []
+    expected: dict[str, tuple[list[str], Any]] = {}
+    for problem in problems:
+        location = _keys_only(model, problem["loc"])
+        dotted = ".".join([path, *location] if path else location)
+        if problem["type"] == "extra_forbidden":
+            error = unknown_key(dotted, _fields_at(model, location[:-1]))
+            lines.append(f"{error.reason}. {error.remedy}")
+        elif problem["type"] == "missing":
+            lines.append(f"{dotted} is missing")
+        elif problem["type"] == "value_error":  # a sentence of our own
+            lines.append(f"{dotted}: {problem['msg'].removeprefix('Value error, ')}")
+        else:
+            cases, _ = expected.setdefault(dotted, ([], problem["input"]))
+            cases.append(_expectation(problem["msg"]))
+    for dotted, (cases, given) in expected.items():
+        shown = repr(given)
+        wanted = " or ".join(dict.fromkeys(cases))
+        lines.append(f"{dotted} must be {wanted}, not {shown[:60] + '…' if len(shown) > 60 else shown}")
+    return list(dict.fromkeys(lines))
 
 
-def _fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
-    for part in location:
-        field = model.model_fields.get(str(part))
+def _expectation(message: str) -> str:
+    """What follows "must be", from pydantic's ``Input should be a valid integer, unable to …``."""
+    return re.sub(r", (unable to|got) .*", "", message.removeprefix("Input should be "))
+
+
+def _keys_only(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """The keys of a place, without the names that pydantic gives to the cases of a union."""
+    keys: list[str] = []
+    inside: type[BaseModel] | None = model
+    for part in map(str, location):
+        keys.append(part)
+        field = inside.model_fields.get(part) if inside is not None else None
         if field is None:
-            continue
-        options = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        inner = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
-        if inner:
-            model = inner[0]
+            if inside is None or inside.model_config.get("extra") != "allow":
+                break
+            return keys
+        inside = _model_in(field.annotation)
+        if inside is None and "dict" not in str(field.annotation):
+            break
+    return keys
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(part)
+        model = (_model_in(field.annotation) if field is not None else None) or model
     return list(model.model_fields)
 
 
@@ -89,23 +144,18 @@ def validate_train(config: DictConfig | dict[str, Any]) -> Any:
     task = get_task(checked.task)
     parse(task.options, checked.task, "task")
     check_target("optimizer", checked.optimizer)
-    check_target("trainer", checked.trainer)
+    check_trainer_node(checked.trainer)
+    check_end(checked.trainer)
     for group, nodes in (("callbacks", checked.callbacks), ("logger", checked.logger)):
         for name, node in (nodes or {}).items():
             check_target(f"{group}.{name}", node)
-    _check_numbers(checked.optimizer, checked.trainer)
+    schedule = checked.scheduler
+    check_optimization(checked.optimizer, schedule.name, schedule.warmup, schedule.options)
     return checked
 
 
-def _check_numbers(optimizer: dict[str, Any], trainer: dict[str, Any]) -> None:
-    for path, node in (("optimizer", optimizer), ("trainer", trainer)):
-        for key, value in node.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UserError(f"{path}.{key} is {value}", where="configuration", remedy="Give a finite number.")
-    lr = optimizer.get("lr")
-    if isinstance(lr, str) or (lr is not None and lr <= 0):
-        raise UserError(f"optimizer.lr is {lr!r}", where="configuration", remedy="Give a number above 0, as 3e-5.")
-    if trainer.get("max_epochs") in (None, -1) and trainer.get("max_steps") in (None, -1):
-        raise UserError(
-            "the training has no end", where="configuration", remedy="Set trainer.max_epochs or trainer.max_steps."
-        )
+def check_trainer_node(trainer: dict[str, Any]) -> None:
+    """Raise for a key that Lightning's Trainer does not take, or a value that it or the run cannot take."""
+    check_target("trainer", trainer)
+    parse(TrainerArguments, {key: value for key, value in trainer.items() if value is not None}, "trainer")
+    check_trainer(trainer)

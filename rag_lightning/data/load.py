@@ -57,7 +57,7 @@ def load_split(config: DataConfig, split: str) -> LoadedData:
         UserError: if the data have several splits and not this one, or for any mistake in them.
     """
     paths = _paths(config, only=split)
-    if split not in paths and list(paths) == ["train"]:
+    if split not in paths and list(paths) == ["train"] and _may_be_any_split(config, paths["train"]):
         paths = {split: paths["train"]}
     if split not in paths:
         raise UserError(
@@ -75,7 +75,7 @@ def content_fingerprint(config: DataConfig, only: str | None = None) -> str:
     """
     digest = hashlib.sha256()
     if config.source == "hub":
-        digest.update(f"hub\n{config.hub_name}\n{config.revision}\n{config.config}".encode())
+        digest.update(f"hub\n{config.hub_dataset}\n{config.revision}\n{config.config}".encode())
         return digest.hexdigest()
     for split, files in _paths(config, only).items():
         for file in files:
@@ -93,6 +93,12 @@ def _paths(config: DataConfig, only: str | None = None) -> SplitPaths:
     from rag_lightning.data.readers import hub  # huggingface_hub takes long to import and is rarely needed
 
     return hub.download(config)
+
+
+def _may_be_any_split(config: DataConfig, files: Sequence[Path]) -> bool:
+    """Whether a lone file was named by the user, or is not called training data."""
+    named = config.path is not None and Path(config.path).expanduser().is_file()
+    return named or not any("train" in file.name.lower() for file in files)
 
 
 def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: list[str]) -> list[Record]:

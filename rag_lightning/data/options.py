@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rag_lightning.errors import UserError
+
 FieldSource = int | str | list[int | str] | None
 SPLITS = ("train", "validation", "test")
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
@@ -125,6 +127,19 @@ class DataConfig(_Options):
         if self.format == "hub" or self.source == "hub":
             return "parquet"
         return self.format
+
+    @property
+    def hub_dataset(self) -> str:
+        """The Hub's data set.
+
+        Raises:
+            UserError: if none is named.
+        """
+        if self.hub_name is None:
+            raise UserError(
+                "data=hub needs the name of a data set", where="data.hub_name", remedy="Set data.hub_name=owner/name."
+            )
+        return self.hub_name
 
     def names_files(self) -> bool:
         """Whether the user named files for any split."""

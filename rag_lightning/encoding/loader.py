@@ -19,7 +19,13 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
     """
 
     def __init__(
-        self, split: EncodedSplit, padding: dict[str, int], *, deal_out: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        split: EncodedSplit,
+        padding: dict[str, int],
+        *,
+        deal_out: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.split, self.padding = split, padding
         self.share = (rank, world_size) if deal_out else (0, 1)

@@ -8,8 +8,7 @@ from omegaconf import DictConfig
 
 from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import EvaluateConfig
-from rag_lightning.config.targets import check_target
-from rag_lightning.config.validate import parse, to_plain
+from rag_lightning.config.validate import check_trainer_node, parse, to_plain
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.encoding.datamodule import GuidedDataModule
@@ -35,7 +34,7 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
         UserError: if the folder is no finished run, or the data do not fit it.
     """
     config = parse(EvaluateConfig, to_plain(raw))
-    check_target("trainer", config.trainer)
+    check_trainer_node(config.trainer)
     check_devices(config.trainer)
     quiet()
     run = load_run(config.run)
@@ -73,10 +72,9 @@ def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
 
 def _evaluate(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> tuple[Any, str]:
     accelerator = accelerator_of(config.trainer)
-    speed = accelerate(run.network, run.config.speed, accelerator=accelerator)
-    precision = choose_precision(
-        str(config.trainer.get("precision", "auto")), accelerator, bool(speed.fused_layers)
-    )
+    wanted = str(config.trainer.get("precision", "auto"))
+    speed = accelerate(run.network, run.config.speed, accelerator=accelerator, precision=wanted)
+    precision = choose_precision(wanted, accelerator, bool(speed.fused_layers))
     node = {
         **config.trainer, "precision": precision, "num_sanity_val_steps": 0, "use_distributed_sampler": False,
         "enable_model_summary": False, "enable_checkpointing": False, "default_root_dir": str(run.folder.path),

@@ -66,10 +66,9 @@ class Predictor:
             raise UserError(
                 f"the device cannot be used ({str(error).splitlines()[0]})", where="device", remedy="Use device=cpu."
             ) from None
-        accelerate(run.network, run.config.speed, accelerator=self.device.type)
-        self.context = EncodingContext(
-            run.words, run.labels, run.options, run.config.encoding.overlap, render_plain
-        )
+        precision = str(run.config.trainer.get("precision", "auto"))
+        accelerate(run.network, run.config.speed, accelerator=self.device.type, precision=precision)
+        self.context = EncodingContext(run.words, run.labels, run.options, run.config.encoding.overlap, render_plain)
 
     def answers(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """One answer per record, in order."""
@@ -120,7 +119,9 @@ def _inputs(config: PredictConfig, task: Task) -> Iterator[Record]:
                 yield from _lines(lines, str(file), task)
         except UnicodeDecodeError as error:
             raise UserError(
-                f"not UTF-8 (byte {error.start})", where=str(file), remedy="Convert it, as with iconv -f latin1 -t utf8."
+                f"not UTF-8 (byte {error.start})",
+                where=str(file),
+                remedy="Convert it, as with iconv -f latin1 -t utf8.",
             ) from None
 
 

@@ -14,9 +14,7 @@ def token_scores(
     flat_gold = [tag for tags in gold for tag in tags]
     flat_predicted = [tag for tags in predicted for tag in tags]
     # All tags are given, so sklearn reports accuracy instead of the (equal) micro average.
-    report = classification_report(
-        flat_gold, flat_predicted, labels=list(labels), output_dict=True, zero_division=0
-    )
+    report = classification_report(flat_gold, flat_predicted, labels=list(labels), output_dict=True, zero_division=0)
     accuracy = report.pop("accuracy", None)
     if accuracy is not None:
         report["micro avg"] = {
@@ -25,9 +23,7 @@ def token_scores(
     return {name: {key: float(value) for key, value in row.items()} for name, row in report.items()}
 
 
-def tag_confusion(
-    gold: Sequence[list[str]], predicted: Sequence[list[str]], labels: Sequence[str]
-) -> Confusion:
+def tag_confusion(gold: Sequence[list[str]], predicted: Sequence[list[str]], labels: Sequence[str]) -> Confusion:
     """How often each gold tag (row) was predicted as each tag (column)."""
     counts = confusion_matrix(
         [tag for tags in gold for tag in tags], [tag for tags in predicted for tag in tags], labels=list(labels)

@@ -88,9 +88,7 @@ def _weights_problem(folder: Path) -> UserError | None:
         )
     for file in files:
         if (fault := _safetensors_fault(file)) is not None:
-            return UserError(
-                f"The weights are damaged: {fault}", where=str(file), remedy="Copy or download it again."
-            )
+            return UserError(f"The weights are damaged: {fault}", where=str(file), remedy="Copy or download it again.")
     return None
 
 
@@ -115,9 +113,10 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise UserError(f"This is not readable as JSON ({error})", where=str(file)) from error
+        remedy = "Copy or download the model again."
+        raise UserError(f"This is not readable as JSON ({error})", where=str(file), remedy=remedy) from error
     if not isinstance(content, dict):
-        raise UserError("A JSON object was expected", where=str(file))
+        raise UserError("A JSON object was expected", where=str(file), remedy="Copy or download the model again.")
     return content
 
 

@@ -158,9 +158,7 @@ def _config_folder(name: str, revision: str | None, commit: str) -> Path:
         return cached
     try:
         file = _within(
-            lambda: huggingface_hub.hf_hub_download(
-                name, "config.json", revision=revision, etag_timeout=REQUEST_S
-            )
+            lambda: huggingface_hub.hf_hub_download(name, "config.json", revision=revision, etag_timeout=REQUEST_S)
         )
     except GatedRepoError as error:
         raise _gated(name) from error

@@ -37,6 +37,9 @@ class ModelConfig(BaseModel):
     trust_remote_code: bool = Field(
         False, description="Run Python code that comes with the model. Only for a source that you trust."
     )
+    suggested_lr: float = Field(
+        5e-5, gt=0, description="Learning rate that suits this backbone, taken where optimizer.lr is not given."
+    )
     random_init: bool = Field(
         False, description="Architecture and tokenizer only, with random weights: a from-scratch baseline."
     )

@@ -30,6 +30,7 @@ def accelerate(
     options: SpeedConfig,
     training_ids: Tensor | None = None,
     accelerator: str = "cpu",
+    precision: str = "auto",
     many_processes: bool = False,
 ) -> AppliedSpeed:
     """Apply what pays, in place, once: after loading, freezing and adapters, before the optimizer is built.
@@ -39,11 +40,12 @@ def accelerate(
         options: the switches.
         training_ids: every token id that training may look up (any shape); None keeps all embedding rows.
         accelerator: Lightning's name of the device. Elsewhere than on a CPU only the active rows apply.
+        precision: Lightning's precision flag, or ``auto``; on a CPU it decides the dtype of the encoder's layers.
         many_processes: several ranks share the fit; then the embedding stays whole, because ranks see different data.
     """
     applied = AppliedSpeed()
     if accelerator == "cpu":
-        _apply_on_cpu(network, options, applied)
+        _apply_on_cpu(network, options, layer_dtype(precision), applied)
     if SpeedConfig.wants(options.active_embeddings) and training_ids is not None and not many_processes:
         embedding = _free_embedding(network)
         if embedding is not None:
@@ -53,13 +55,12 @@ def accelerate(
     return applied
 
 
-def _apply_on_cpu(network: nn.Module, options: SpeedConfig, applied: AppliedSpeed) -> None:
+def _apply_on_cpu(network: nn.Module, options: SpeedConfig, dtype: torch.dtype | None, applied: AppliedSpeed) -> None:
     if SpeedConfig.wants(options.allocator) and tune_allocator():
         applied.notes.append("freed memory stays in the process")
     if options.threads != "auto":
         applied.notes.append(f"{set_threads(options.threads)} threads")
-    if SpeedConfig.wants(options.fused_layers):
-        dtype = layer_dtype(options.precision)
+    if SpeedConfig.wants(options.fused_layers) and dtype is not None:
         applied.fused_layers = fuse_layers(network, dtype)
         if applied.fused_layers:
             applied.notes.append(f"{applied.fused_layers} fused encoder layers in {str(dtype).removeprefix('torch.')}")

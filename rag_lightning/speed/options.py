@@ -16,10 +16,6 @@ class SpeedConfig(BaseModel):
     threads: int | Literal["auto"] = Field(
         "auto", description="Threads for matrix products; auto leaves torch's choice (or OMP_NUM_THREADS)."
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description="Arithmetic of the encoder's layers on a CPU; auto is bfloat16 where the CPU has it.",
-    )
     fused_layers: Switch = Field(
         "auto", description="Run BERT-like encoder layers as one hand-differentiated operation; CPU only."
     )

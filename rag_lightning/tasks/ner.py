@@ -81,8 +81,7 @@ def _types(splits: Splits, options: NerOptions) -> list[str]:
                     close = nearest(tag[2:], known)
                     hint = f"Misspelt {close[0]}? Else " if close else ""
                     raise UserError(
-                        f"the {name} data has type {tag[2:]!r}, which {origin} does not have "
-                        f"({', '.join(known)})",
+                        f"the {name} data has type {tag[2:]!r}, which {origin} does not have ({', '.join(known)})",
                         where=record["source"],
                         remedy=f"{hint}{'n' if hint else 'N'}ame all types: "
                         f"'task.labels=[{','.join([*known, tag[2:]])}]'.",
@@ -124,9 +123,7 @@ def _averages(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float]
     return {name: scores[name] for name in AVERAGES if name in scores}
 
 
-def _metrics(
-    by_entity: dict[str, dict[str, float]], by_token: dict[str, dict[str, float]]
-) -> dict[str, float]:
+def _metrics(by_entity: dict[str, dict[str, float]], by_token: dict[str, dict[str, float]]) -> dict[str, float]:
     zero = {"precision": 0.0, "recall": 0.0, "f1-score": 0.0}
     micro = by_entity.get("micro avg", zero)
     metrics = {

@@ -85,7 +85,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     precision = str(config.trainer.get("precision", "auto"))
     speed = accelerate(
         network, config.speed, training_ids=_training_ids(data) if _rows_may_rest(config.optimizer) else None,
-        accelerator=accelerator, many_processes=many,
+        accelerator=accelerator, precision=precision, many_processes=many,
     )  # fmt: skip
     precision = choose_precision(precision, accelerator, bool(speed.fused_layers))
 
@@ -102,9 +102,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         ),
         set_train_mode=set_train_mode, seed=config.seed,
     )  # fmt: skip
-    resume = ResumePoints(
-        plan.folder / "checkpoints", config.checkpoint, f"validation/{plan.task.headline}", stop
-    )
+    resume = ResumePoints(plan.folder / "checkpoints", config.checkpoint, f"validation/{plan.task.headline}", stop)
     dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger))
     trainer = build_trainer(plan, precision, resume, dashboard)
     return Parts(data, network, module, trainer, resume, dashboard, frozen, speed, precision)

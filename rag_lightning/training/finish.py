@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rag_lightning.config.overrides import override, shell_command
 from rag_lightning.console import is_rank_zero
 from rag_lightning.report.info import CardInfo, RunInfo
 from rag_lightning.report.terminal import print_closing, print_evaluation
@@ -82,7 +83,7 @@ def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> Run
         n_trainable=frozen.trainable,
         split_sizes={name: len(split.records) for name, split in parts.data.splits.items()},
         duration_s=seconds,
-        best_epoch=float(parts.resume.best_epoch) if config.checkpoint.use == "best" else None,
+        best_epoch=float(parts.resume.best_epoch + 1) if config.checkpoint.use == "best" else None,
         history=folder.path / "history.jsonl",
         notes=parts.data.notes,
         usage=usage(folder.path, plan.task.pipeline),
@@ -111,18 +112,12 @@ def _snippet(pipeline: str | None, folder: str) -> str:
         call = f'pipeline("{pipeline}", model="{folder}", aggregation_strategy="simple")'
     else:
         call = f'pipeline("{pipeline}", model="{folder}")'
-    return f"from transformers import pipeline\nmodel = {call}\nmodel(\"Ada Lovelace lived in London.\")"
+    return f'from transformers import pipeline\nmodel = {call}\nmodel("Ada Lovelace lived in London.")'
 
 
 def _command(plan: Plan) -> str:
-    words = [f"task={plan.task.name}"]
-    words += [f"{key}={_quoted(value)}" for key, value in plan.settings.items() if not key.startswith("task.name")]
-    return "python -m rag_lightning.train " + " ".join(words)
-
-
-def _quoted(value: Any) -> str:
-    text = "null" if value is None else str(value)
-    return text if all(c.isalnum() or c in "._-/+" for c in text) else "'" + text.replace("'", "'\\''") + "'"
+    words = [override(key, value) for key, value in plan.settings.items() if key != "task"]
+    return shell_command("rag_lightning.train", [f"task={plan.task.name}", *words])
 
 
 def _version(package: str) -> str | None:

@@ -75,7 +75,9 @@ class RunFolder:
             identity = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             others = sorted(str(p.parent) for p in self.path.parent.glob("*/run.json"))[:8]
-            remedy = f"Runs beside it: {', '.join(others)}." if others else "Train one with python -m rag_lightning.train."
+            remedy = (
+                f"Runs beside it: {', '.join(others)}." if others else "Train one with python -m rag_lightning.train."
+            )
             raise UserError(f"not a run's folder ({error})", where=str(self.path), remedy=remedy) from None
         return plain, identity
 
@@ -100,7 +102,9 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
-                "another process is running this very run", where=str(self.path), remedy="Wait for it, or stop it first."
+                "another process is running this very run",
+                where=str(self.path),
+                remedy="Wait for it, or stop it first.",
             ) from None
         try:
             yield

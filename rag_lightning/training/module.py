@@ -113,9 +113,12 @@ class FineTuning(pl.LightningModule):
         )
 
     def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
     ) -> None:
-        norm = clip_gradients(self, gradient_clip_val, gradient_clip_algorithm)
+        norm = clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
         if norm is not None:
             self.log("train/grad_norm", norm)
 

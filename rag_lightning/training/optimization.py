@@ -13,6 +13,7 @@ from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import SchedulerConfig
 from rag_lightning.errors import UserError
 from rag_lightning.speed.accelerate import AppliedSpeed, optimizer_hook
+from rag_lightning.speed.clipping import clip_in_optimizer
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def backbone_parameters(network: nn.Module) -> Iterable[nn.Parameter]:
     return base.parameters() if isinstance(base, nn.Module) else network.parameters()
 
 
-def clip_gradients(module: pl.LightningModule, limit: float | None, algorithm: str | None) -> Tensor | None:
+def clip_gradients(
+    module: pl.LightningModule, optimizer: torch.optim.Optimizer, limit: float | None, algorithm: str | None
+) -> Tensor | None:
     """Clip all gradients and return their norm before clipping (None under FSDP without a limit)."""
     from pytorch_lightning.strategies import FSDPStrategy
 
@@ -111,10 +114,9 @@ def clip_gradients(module: pl.LightningModule, limit: float | None, algorithm: s
         clip = getattr(strategy.model, "clip_grad_norm_", None)
         return clip(limit) if clip is not None and limit else None
     with_gradient = [p for p in module.parameters() if p.grad is not None]
-    gradients = [p.grad for p in with_gradient if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if limit and algorithm == "value":
+    if limit and algorithm != "value":
+        return clip_in_optimizer(optimizer, with_gradient, limit)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
+    if limit:
         torch.nn.utils.clip_grad_value_(with_gradient, limit)
-    elif limit:
-        torch.nn.utils.clip_grads_with_norm_(with_gradient, limit, norm)
     return norm

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from rag_lightning.config.compose import compose, group_choices
 from rag_lightning.config.fingerprint import NO_PART_OF_A_RUN, differences, fingerprint, identity
+from rag_lightning.config.overrides import hydra_value
 from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import check_supported
+from rag_lightning.model.load import window_length
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
@@ -58,6 +61,7 @@ def make_plan(raw: DictConfig) -> Plan:
     check_devices(config.trainer)
     architecture = read_config(config.model)
     check_supported(architecture.model_type, task.output.name)
+    window_length(architecture, config.model.max_length)
     frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, task.output.name)
     content = content_fingerprint(config.data)
     model = resolve(config.model)
@@ -66,8 +70,7 @@ def make_plan(raw: DictConfig) -> Plan:
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
     folder = Path(
-        config.run.folder
-        or Path(config.output_dir) / f"{task.name}-{_file_name(config.model.name)}-{print_of_run[:8]}"
+        config.run.folder or Path(config.output_dir) / f"{task.name}-{_file_name(config.model.name)}-{print_of_run[:8]}"
     )
     named = OmegaConf.merge(
         raw,
@@ -84,16 +87,23 @@ def make_plan(raw: DictConfig) -> Plan:
 def _settings(raw: DictConfig, plain: dict[str, Any]) -> dict[str, Any]:
     """What a user would type for this run: groups that are not the default, then single settings."""
     chosen = group_choices(raw)
-    default_choices = group_choices(compose("train", [f"task={chosen['task']}"] if "task" in chosen else []))
+    default_choices, _ = _defaults((f"task={chosen['task']}",) if "task" in chosen else ())
     groups = {g: c for g, c in chosen.items() if c != default_choices.get(g) and g not in ("trainer", "logger")}
-    base = to_plain(compose("train", [f"{group}={choice}" for group, choice in chosen.items()]))
+    _, base = _defaults(tuple(f"{group}={choice}" for group, choice in chosen.items()))
     no_part = NO_PART_OF_A_RUN - {"data.path", "model.path"}
     single = {
         key: value
         for key, value in differences(plain, base).items()
-        if not any(key == out or key.startswith(f"{out}.") for out in no_part)
+        if not any(key.lstrip("+~") == out or key.lstrip("+~").startswith(f"{out}.") for out in no_part)
     }
     return {**groups, **single}
+
+
+@cache
+def _defaults(chosen: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any]]:
+    """The choices and the settings that these choices of groups give; the trials of a sweep ask again and again."""
+    config = compose("train", list(chosen))
+    return group_choices(config), to_plain(config, whole=False)
 
 
 def _short(key: str) -> str:
@@ -102,7 +112,7 @@ def _short(key: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return Path(value).name if isinstance(value, str) and os.sep in value else str(value)
+    return Path(value).name if isinstance(value, str) and os.sep in value else hydra_value(value)
 
 
 def _file_name(text: str) -> str:
@@ -119,7 +129,9 @@ def check_devices(trainer: dict[str, Any]) -> None:
 
     if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
-            "no GPU can be used on this machine", where="trainer.accelerator", remedy="Choose trainer=cpu or trainer=auto."
+            "no GPU can be used on this machine",
+            where="trainer.accelerator",
+            remedy="Choose trainer=cpu or trainer=auto.",
         )
     for key in ("limit_val_batches", "limit_test_batches", "fast_dev_run", "overfit_batches"):
         if trainer.get(key, 1.0) not in (1.0, False, 0.0) or (key.startswith("limit") and trainer.get(key) == 0.0):

@@ -2,11 +2,13 @@
 
 import gc
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig
 
 from rag_lightning.cli import Interrupted
@@ -48,7 +50,8 @@ def run(raw: DictConfig) -> RunResult:
     """
     plan = make_plan(raw)
     folder = RunFolder(plan.folder)
-    with folder.locked():
+    # The process goes on after us, in a notebook or a sweep: its random numbers and warnings stay as they were.
+    with folder.locked(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         if plan.config.force and is_rank_zero():
             folder.clear()
         if folder.finished():

@@ -53,9 +53,7 @@ class Outcome:
 
 
 def start(program: str, url: str, home: Path, *arguments: str, **environment: str) -> Outcome:
-    cleared = {
-        key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))
-    }
+    cleared = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
     root = str(Path(__file__).parents[2])
     own = {
         "HF_ENDPOINT": url,
@@ -103,11 +101,7 @@ def test_download_then_cache_then_neither(served: Path, tmp_path: Path) -> None:
         first = start(RESOLVE, server.url, tmp_path, NAME)
         assert first.code == 0, first.error
         assert first.output.splitlines()[0] == "bert" and first.output.endswith("2)") and NAME in first.output
-        fetched = {
-            line.rsplit("/", 1)[1]
-            for line in server.requests
-            if line.startswith("GET") and "/resolve/" in line
-        }
+        fetched = {line.rsplit("/", 1)[1] for line in server.requests if line.startswith("GET") and "/resolve/" in line}
         assert "model.safetensors" in fetched and "pytorch_model.bin" not in fetched
         assert not any("onnx" in line for line in server.requests)
         before = len(server.requests)

@@ -68,9 +68,7 @@ def test_an_unknown_family_is_named() -> None:
 
 
 def test_heads_come_from_the_library() -> None:
-    with pytest.raises(
-        UserError, match="'bart' has no head for token labels.*BERT.*Llama-like, T5"
-    ) as caught:
+    with pytest.raises(UserError, match="'bart' has no head for token labels.*BERT.*Llama-like, T5") as caught:
         check_supported("bart", "token_labels")
     assert "BART" not in str(caught.value)
     assert [kind for kind in OUTPUT_KINDS if supports("bert", kind)] == [
@@ -79,9 +77,7 @@ def test_heads_come_from_the_library() -> None:
         "span",
         "masked_tokens",
     ]
-    assert [
-        each for each in ("t5", "bart", "gpt2", "llama", "roberta", "electra") if supports(each, "text")
-    ] == [
+    assert [each for each in ("t5", "bart", "gpt2", "llama", "roberta", "electra") if supports(each, "text")] == [
         "t5",
         "bart",
         "gpt2",

@@ -27,9 +27,7 @@ def test_head_is_seeded_and_labelled(model_folder: Path) -> None:
     other = load_network(model_folder, "token_labels", LABELS, PLAIN, seed=4)
     assert torch.equal(first.classifier.weight, again.classifier.weight)
     assert not torch.equal(first.classifier.weight, other.classifier.weight)
-    assert torch.equal(
-        first.bert.embeddings.word_embeddings.weight, other.bert.embeddings.word_embeddings.weight
-    )
+    assert torch.equal(first.bert.embeddings.word_embeddings.weight, other.bert.embeddings.word_embeddings.weight)
     assert first.config.id2label == dict(enumerate(LABELS)) and first.config.label2id["I-PER"] == 2
     assert not first.training
 
@@ -85,9 +83,7 @@ def test_random_weights_need_no_checkpoint(own_copy: Callable[..., Path]) -> Non
 
 def test_a_checkpoint_of_another_size(own_copy: Callable[..., Path]) -> None:
     folder = own_copy("config.json")
-    BertConfig(vocab_size=200, hidden_size=64, num_attention_heads=2, num_hidden_layers=2).save_pretrained(
-        folder
-    )
+    BertConfig(vocab_size=200, hidden_size=64, num_attention_heads=2, num_hidden_layers=2).save_pretrained(folder)
     with pytest.raises(UserError, match="do not fit config.json: bert.*has shape"):
         load_network(folder, "token_labels", LABELS, PLAIN, seed=1)
 
@@ -95,9 +91,7 @@ def test_a_checkpoint_of_another_size(own_copy: Callable[..., Path]) -> None:
 def test_a_checkpoint_that_lacks_layers(own_copy: Callable[..., Path]) -> None:
     folder = own_copy()
     kept = {
-        name: value.clone()
-        for name, value in load_file(folder / "model.safetensors").items()
-        if "layer.1" not in name
+        name: value.clone() for name, value in load_file(folder / "model.safetensors").items() if "layer.1" not in name
     }
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match="lacks 16 of the .* backbone tensors, such as bert.encoder.layer.1"):

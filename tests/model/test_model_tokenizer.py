@@ -85,9 +85,7 @@ def test_unigram_vocabularies_cannot_spell_special_tokens(tmp_path: Path) -> Non
 
 
 def test_no_tokenizer(own_copy: Callable[..., Path]) -> None:
-    with pytest.raises(
-        UserError, match="no tokenizer in this folder.*tokenizer.json.*vocab.json\\+merges.txt"
-    ):
+    with pytest.raises(UserError, match="no tokenizer in this folder.*tokenizer.json.*vocab.json\\+merges.txt"):
         load_tokenizer(own_copy("tokenizer.json"))
 
 

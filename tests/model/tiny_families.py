@@ -41,8 +41,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     | {"position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True, "conv_kernel_size": 3},
     "electra": _BERT | {"embedding_size": 16},
     "albert": _BERT | {"embedding_size": 16, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1},
-    "modernbert": _BERT
-    | {"cls_token_id": 1, "sep_token_id": 2, "embedding_dropout": 0.1, "mlp_dropout": 0.1},
+    "modernbert": _BERT | {"cls_token_id": 1, "sep_token_id": 2, "embedding_dropout": 0.1, "mlp_dropout": 0.1},
     "gpt2": {"n_embd": 32, "n_layer": 3, "n_head": 2, "n_positions": 70},
     "t5": _T5,
     "mt5": _T5,

@@ -138,7 +138,7 @@ def test_dropout_gradient_is_the_derivative_of_the_drawn_function() -> None:
 
 def test_same_seed_same_bits_and_other_seed_other_bits() -> None:
     model = build("bert", dropout=0.1).train()
-    accelerate(model, SpeedConfig(precision="bfloat16", allocator=False))
+    accelerate(model, SpeedConfig(allocator=False), precision="bf16-mixed")
 
     def run(seed: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         torch.manual_seed(seed)
@@ -168,7 +168,7 @@ def test_saved_model_is_plain(tmp_path: Path) -> None:
     model = build("bert").eval()
     plain = {name: value.clone() for name, value in model.state_dict().items()}
     expected = model(**batch()).logits
-    accelerate(model, SpeedConfig(precision="bfloat16", allocator=False), batch()["input_ids"])
+    accelerate(model, SpeedConfig(allocator=False), batch()["input_ids"], precision="bf16-mixed")
     state = model.state_dict()
     assert state.keys() == plain.keys() and all(torch.equal(state[name], plain[name]) for name in plain)
     model.save_pretrained(tmp_path)

@@ -55,7 +55,11 @@ def test_precision_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None
     assert choose_precision("auto", "cpu") == ("bf16-mixed" if fast else "32-true")
     assert choose_precision("auto", "cpu", layers_are_fused=True) == "32-true"
     assert choose_precision("16-mixed", "cuda") == "16-mixed"
-    assert layer_dtype("float32") == torch.float32 and layer_dtype("bfloat16") == torch.bfloat16
+    assert choose_precision("bf16-mixed", "cpu", layers_are_fused=True) == "32-true"
+    assert layer_dtype("32-true") == torch.float32
+    assert layer_dtype("bf16-mixed") == torch.bfloat16
+    assert layer_dtype("64-true") is None
+    assert layer_dtype("16-mixed") is None
 
 
 def test_options_refuse_what_they_do_not_know() -> None:

@@ -33,16 +33,9 @@ def download(config: DataConfig) -> dict[str, list[Path]]:
     Raises:
         UserError: within 20 s, if the Hub does not answer; if there is no such data set, revision or subset.
     """
-    if config.hub_name is None:
-        raise UserError(
-            "data=hub needs the name of a data set", where="data.hub_name", remedy="Set data.hub_name=owner/name."
-        )
+    name = config.hub_dataset
     try:
-        info = _within(
-            lambda: huggingface_hub.HfApi().dataset_info(
-                str(config.hub_name), revision=config.revision, timeout=_REQUEST_S
-            )
-        )
+        info = _within(lambda: huggingface_hub.HfApi().dataset_info(name, revision=config.revision, timeout=_REQUEST_S))
     except Exception as error:
         if (said := _known_error(error, config)) is not None:
             raise said from None

@@ -1,0 +1,40 @@
+"""A command as typed, run in this process: its exit code and what it printed."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from rag_lightning import evaluate, predict, train
+
+MAINS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind; ``code`` is 0 where it returned."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """``run("train", "task=ner", …)`` as the module's ``main`` does it."""
+
+    def run(name: str, *arguments: str) -> Outcome:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        try:
+            MAINS[name]()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run

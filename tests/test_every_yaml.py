@@ -1,0 +1,336 @@
+"""Every YAML of every group: documented, composing, and running or refused in words. A new one is tested at once."""
+
+import inspect
+import itertools
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from tiny_families import tiny_config
+
+from rag_lightning.config.compose import compose
+from rag_lightning.config.paths import conf_dir
+from rag_lightning.config.schema import EvaluateConfig, PredictConfig, TrainConfig
+from rag_lightning.config.validate import to_plain, validate_train
+from rag_lightning.data.load import load_splits
+from rag_lightning.data.options import SPLITS, DataConfig
+from rag_lightning.errors import UserError
+from rag_lightning.model.options import ModelConfig
+from rag_lightning.tasks.registry import get_task
+from rag_lightning.train import train
+from rag_lightning.training import plan
+from rag_lightning.training.plan import make_plan
+
+CONF = conf_dir()
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
+# What a user fills in; any value does for composing.
+FILLED_IN = {"model=hub": ["model.name=a/b"], "model=local": ["model.path=FOLDER"]}
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+
+
+def every(*groups: str) -> Any:
+    return pytest.mark.parametrize("choice", [f"{group}={name}" for group in groups for name in options(group)])
+
+
+def header(file: str) -> list[str]:
+    lines = (CONF / file).read_text(encoding="utf-8").splitlines()
+    return list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+
+
+# --- documented -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_header_says_what_it_is_and_how_to_use_it(file: str) -> None:
+    lines = header(file)
+    assert lines, "no comment at the top"
+    assert re.match(r"# [\w`]", lines[0]), lines[0]
+    if Path(file).stem.startswith("_") or file.startswith("hydra/"):
+        return
+    text = "\n".join(lines)
+    group, name = Path(file).parent.as_posix(), Path(file).stem
+    used = re.compile(rf"(^|\s){group}={re.escape(name)}(\s|$)", re.MULTILINE)
+    default = name in ("auto", "full", "ner") or group == "."  # need not be typed
+    assert used.search(text) or (default and "=" in text), f"no command with {group}={name}"
+
+
+def commands(file: str) -> list[list[str]]:
+    """The overrides of each command in a header."""
+    found = []
+    for line in header(file):
+        line = re.sub(r"\s{2,}\(.*\)\s*$", "", line.lstrip("# "))  # a remark behind the command
+        typed = re.match(r"(?:torchrun .* -m|python -m) rag_lightning\.(\w+) ?(.*)", line)
+        if typed and "[" not in line and "=..." not in line:
+            found.append([typed[1], *shlex.split(typed[2])])
+    return found
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if commands(file)])
+def test_the_commands_of_the_header_compose(file: str) -> None:
+    for name, *overrides in commands(file):
+        compose(name, [o for o in overrides if o != "-m"])
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+def test_the_commands_of_help_compose(name: str) -> None:
+    shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
+    lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
+    assert lines
+    for line in lines:
+        typed = re.sub(r"\s{2,}\(.*\)\s*$", "", line.partition("python -m ")[2])
+        module, *overrides = shlex.split(typed)
+        assert module == f"rag_lightning.{name}"
+        if "-m" not in overrides:
+            compose(name, overrides)
+
+
+# --- schema and YAML say the same -------------------------------------------------------------------------------
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """The dotted keys of a schema; mappings without a schema count as one."""
+    found = set()
+    for name, field in model.model_fields.items():
+        inner = [o for o in (field.annotation, *getattr(field.annotation, "__args__", ())) if inspect.isclass(o)]
+        nested = next((o for o in inner if issubclass(o, BaseModel)), None)
+        found |= keys(nested, f"{prefix}{name}.") if nested else {prefix + name}
+    return found
+
+
+def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
+    found = set()
+    for name, value in values.items():
+        key = prefix + name
+        found |= {key} if key in known or not isinstance(value, dict) else listed(value, known, f"{key}.")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("train", TrainConfig), ("evaluate", EvaluateConfig), ("predict", PredictConfig)]
+)
+def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:
+    composed = to_plain(compose(name, []), whole=False)
+    known = keys(schema)
+    if name == "evaluate":
+        assert "data" not in composed  # a group that may stay out: the run's own data
+        known = {key for key in known if not key.startswith("data.")}
+    assert listed(composed, known) == known
+
+
+@pytest.mark.parametrize("group", ["model", "tuning", "scheduler"])
+def test_every_option_of_a_group_lists_every_key(group: str) -> None:
+    for name in options(group):
+        composed = to_plain(compose("train", [f"{group}={name}"]), whole=False)[group]
+        known = keys(TrainConfig.model_fields[group].annotation)  # type: ignore[arg-type]
+        assert listed(composed, known) == known, f"{group}={name}"
+
+
+def test_every_key_is_described() -> None:
+    def undescribed(model: type[BaseModel], prefix: str = "") -> list[str]:
+        missing = []
+        for name, field in model.model_fields.items():
+            inner = field.annotation if inspect.isclass(field.annotation) else None
+            if inner and issubclass(inner, BaseModel):
+                missing += undescribed(inner, f"{prefix}{name}.")
+            elif not field.description and f"{prefix}{name}" not in GROUPS:
+                missing.append(prefix + name)
+        return missing
+
+    assert undescribed(TrainConfig) == []
+
+
+@pytest.mark.parametrize("name", options("task"))
+def test_every_task_has_a_module_a_yaml_with_all_its_options_and_a_sample(name: str) -> None:
+    config = compose("train", [f"task={name}"])
+    task = get_task(to_plain(config)["task"])
+    assert task.name == name
+    assert set(to_plain(config)["task"]) == set(task.options.model_fields)
+    assert task.headline
+    splits = load_splits(DataConfig(**to_plain(config)["data"]), seed=1, label_field=task.label_field).splits
+    assert set(splits) == set(SPLITS)
+    validate_train(config)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_composes_and_is_valid(group: str) -> None:
+    for name in options(group):
+        if group == "task":
+            continue
+        choice = f"{group}={name}"
+        validate_train(compose("train", [choice, *FILLED_IN.get(choice, [])]))
+
+
+# --- running ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick_run(
+    tiny_run: Callable[..., list[str]], no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    def quick(*overrides: str) -> Any:
+        return train(
+            tiny_run("trainer.max_epochs=1", "batching.size=12", "trainer.enable_progress_bar=false", *overrides)
+        )
+
+    return quick
+
+
+@every("optimizer", "scheduler", "callbacks", "tuning")
+def test_every_way_to_train_runs(choice: str, quick_run: Callable[..., Any]) -> None:
+    result = quick_run(choice)
+    assert 0 <= result.metrics["test/f1"] <= 1
+    assert result.metrics["test/loss"] > 0
+
+
+@every("trainer")
+def test_every_trainer_runs_or_is_refused_in_words(
+    choice: str, quick_run: Callable[..., Any], tiny_run: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    overrides = [choice, "trainer.max_epochs=1"]
+    config = to_plain(compose("train", tiny_run(*overrides)))
+    if config["trainer"]["accelerator"] == "gpu":
+        with pytest.raises(UserError, match="no GPU can be used on this machine.*Choose trainer=cpu or trainer=auto"):
+            quick_run(*overrides)
+    elif config["trainer"]["strategy"] == "auto":
+        quick_run(*overrides)
+    else:  # starts processes: tests/training/test_ddp.py runs it
+        make_plan(compose("train", tiny_run(*overrides)))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true", "bf16-true"])
+def test_every_precision_of_a_cpu_runs(precision: str, quick_run: Callable[..., Any]) -> None:
+    assert quick_run(f"trainer.precision={precision}").metrics["test/loss"] > 0
+
+
+@every("logger")
+def test_every_logger_runs(
+    choice: str, quick_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    folder = quick_run(choice).folder
+    names = {
+        "csv": ["csv"],
+        "tensorboard": ["tensorboard"],
+        "wandb": ["wandb"],
+        "many": ["csv", "tensorboard", "wandb"],
+    }
+    for name in names.get(choice.partition("=")[2], []):
+        assert any(path.is_file() for path in (folder / name).rglob("*")), name
+
+
+# --- data -------------------------------------------------------------------------------------------------------
+
+WORDS, TAGS = ["Ada", "lived", "in", "London", "."], ["B-PER", "O", "O", "B-LOC", "O"]
+
+
+def _conll(folder: Path, split: str) -> None:
+    lines = "\n".join(f"{word} _ {tag}" for word, tag in zip(WORDS, TAGS, strict=True))
+    (folder / f"{split}.txt").write_text(f"-DOCSTART- -X- O\n\n{lines}\n\n{lines}\n")
+
+
+def _jsonl(folder: Path, split: str) -> None:
+    (folder / f"{split}.jsonl").write_text(json.dumps({"tokens": WORDS, "tags": TAGS}) + "\n")
+
+
+def _csv(folder: Path, split: str) -> None:
+    (folder / f"{split}.csv").write_text(f'tokens,tags\n"{" ".join(WORDS)}","{" ".join(TAGS)}"\n')
+
+
+def _parquet(folder: Path, split: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"tokens": [WORDS], "ner_tags": [TAGS]}), folder / f"{split}.parquet")
+
+
+def _wnut(folder: Path, split: str) -> None:
+    name = {"train": "wnut17train.conll", "validation": "emerging.dev.conll", "test": "emerging.test.annotated"}[split]
+    (folder / name).write_text("".join(f"{w}\t{t}\n" for w, t in zip(WORDS, TAGS, strict=True)) + "\t\n")
+
+
+WRITERS = {
+    "conll": _conll,
+    "conll2003": _conll,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "parquet": _parquet,
+    "hub": _parquet,
+    "wnut17": _wnut,
+}
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_every_data_config_yields_records(name: str, tmp_path: Path) -> None:
+    config = to_plain(compose("train", [f"data={name}"]))["data"]
+    if config["format"] != "sample":
+        assert name in WRITERS, "write an example of this form"
+        for split in SPLITS:
+            WRITERS[name](tmp_path, split)
+        config["path"] = str(tmp_path)
+    splits = load_splits(DataConfig(**config), seed=1).splits
+    assert set(splits) == set(SPLITS)
+    for records in splits.values():
+        assert len(records[0]["tokens"]) == len(records[0]["tags"]) > 0
+        if config["format"] != "sample":
+            assert records[0]["tokens"] == WORDS
+            assert records[0]["tags"] == TAGS
+
+
+@pytest.mark.parametrize("name", ["conll2003", "wnut17"])
+def test_the_real_data_train(name: str, shared: Path, quick_run: Callable[..., Any]) -> None:
+    result = quick_run(
+        f"data={name}", f"data.path={shared}/data/{name}", "data.limit.train=40", "data.limit.validation=20",
+        "data.limit.test=20",
+    )  # fmt: skip
+    assert "20 examples of" in (result.folder / "report.md").read_text(encoding="utf-8")
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+FAMILY = {
+    "albert-base-v2": "albert", "bart-base": "bart", "bert-base-cased": "bert", "bert-base-chinese": "bert",
+    "bert-base-uncased": "bert", "deberta-v3-base": "deberta-v2", "distilbert-base-cased": "distilbert",
+    "electra-base": "electra", "gpt2": "gpt2", "hub": "bert", "local": "bert", "minilm": "bert",
+    "modernbert-base": "modernbert", "mpnet-base": "mpnet", "roberta-base": "roberta", "smollm2-135m": "llama",
+    "t5-small": "t5", "xlm-roberta-base": "xlm-roberta",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_every_model_can_do_the_task_or_is_refused_before_it_is_looked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert name in FAMILY, "say here which model_type it is of"
+    choice = f"model={name}"
+    monkeypatch.setattr(plan, "read_config", lambda config: tiny_config(FAMILY[name]))
+    reached: list[ModelConfig] = []
+
+    class Reached(Exception):
+        pass
+
+    def looked_for(config: ModelConfig) -> None:
+        reached.append(config)
+        raise Reached
+
+    monkeypatch.setattr(plan, "resolve", looked_for)
+    config = compose("train", [choice, *FILLED_IN.get(choice, [])])
+    if name == "bart-base":
+        with pytest.raises(UserError, match="'bart' has no head for token labels") as caught:
+            make_plan(config)
+        assert caught.value.remedy
+        assert not reached
+    else:
+        with pytest.raises(Reached):
+            make_plan(config)
