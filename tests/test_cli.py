@@ -31,7 +31,8 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
 @pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"]])
 def test_help_and_the_configuration_come_without_torch(name: str, flags: list[str]) -> None:
     code = (
-        f"import sys, atexit; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))\n"
+        f"import sys, atexit; heavy = lambda: [m for m in {HEAVY!r} if m in sys.modules]\n"
+        "atexit.register(lambda: print(heavy(), file=sys.stderr))\n"
         f"from rag_lightning.{name} import main; main()"
     )
     began = time.perf_counter()

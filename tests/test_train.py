@@ -1,4 +1,4 @@
-"""``train([...])`` end to end: what it leaves, how it refuses bad data, and that it leaves nothing behind in the process."""
+"""``train([...])`` end to end: what it writes, how it refuses bad data, and that the process stays as it was."""
 
 import errno
 import gc
@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from rag_lightning.model.load import load_network
 from rag_lightning.train import train
 from rag_lightning.training import atomic, build
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.resume import ResumePoints
 
 Overrides = Callable[..., list[str]]
 GOOD = "Ada B-PER\nlived O\nin O\nLondon B-LOC\n. O\n"
@@ -243,7 +243,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on_later(
 
     def full(path: Any, *args: Any, **kwargs: Any) -> Any:
         opened.append(Path(path).name)
-        file = open(path, *args, **kwargs)
+        file = open(path, *args, **kwargs)  # noqa: SIM115 (the caller closes it)
         return _FullDisk(file) if len(opened) == 2 else file
 
     with monkeypatch.context() as patch:
@@ -336,8 +336,16 @@ def process_state() -> Iterator[Callable[[], dict[str, Any]]]:
 
 
 def test_a_second_run_in_the_process_finds_it_as_the_first_did(
-    tiny_run: Overrides, tmp_path: Path, process_state: Callable[[], dict[str, Any]]
+    tiny_run: Overrides, tmp_path: Path, process_state: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alive: list[weakref.ref[Any]] = []
+    made = FineTuning.__init__
+
+    def noted(self: FineTuning, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        alive.append(weakref.ref(self))
+
+    monkeypatch.setattr(FineTuning, "__init__", noted)
     train(tiny_run(f"run.folder={tmp_path}/warm"))  # imports leave handlers and filters of their own, once
     torch.manual_seed(7)
     before = process_state()
@@ -349,8 +357,8 @@ def test_a_second_run_in_the_process_finds_it_as_the_first_did(
     third = train(tiny_run(f"run.folder={tmp_path}/third"))
     assert third.metrics == first.metrics
     gc.collect()
-    alive = [o for o in gc.get_objects() if type(o) in (FineTuning, ResumePoints)]
-    assert len(alive) <= 1, "networks of earlier runs stay in memory"
+    assert len(alive) == 4
+    assert [reference() for reference in alive] == [None] * 4, "networks of earlier runs stay in memory"
 
 
 def test_a_failed_run_leaves_the_process_as_it_was(

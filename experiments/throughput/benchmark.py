@@ -1,7 +1,7 @@
 """Training throughput against Hugging Face's Trainer on equal work; ratios within one run.
 
 Every contestant fine-tunes MiniLM for named-entity recognition on the same sentences: all parameters, the same dropout
-rates, AdamW, gradients clipped to norm 1, 32 sentences a step (for rag_lightning: as many tokens as 32 sentences have on
+rates, AdamW, gradients clipped to norm 1, 32 sentences a step (for rag_lightning: as many tokens as 32 have on
 average). Each turn is a process of its own and the turns alternate, so that a busy machine slows all alike. Tokens are
 real ones, without padding; the time is the training loop's, its first steps included.
 
@@ -71,9 +71,8 @@ def run_ours(name: str, arguments: argparse.Namespace, folder: str) -> dict[str,
 def run_trainer(name: str, arguments: argparse.Namespace, folder: str) -> dict[str, float]:
     """One turn of Hugging Face's Trainer, on what our data module encoded."""
     import torch
-    from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
+    from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification, TrainingArguments
     from transformers import Trainer as HuggingFaceTrainer
-    from transformers import TrainingArguments
 
     from rag_lightning.config.compose import compose
     from rag_lightning.training.build import build_data

@@ -1,4 +1,4 @@
-"""Values that a type alone cannot tell to be wrong: asked of the classes that will take them, before anything is read."""
+"""Values that a type cannot tell to be wrong: the classes that will take them are asked, before anything is read."""
 
 import math
 from typing import Annotated, Any, Literal

@@ -39,8 +39,9 @@ def to_plain(config: DictConfig, *, whole: bool = True) -> dict[str, Any]:
         reason = str(exception).splitlines()[0].rpartition("resolving interpolation: ")[2]
         raise UserError(reason, where="configuration", remedy="See --cfg job for the settings there are.") from None
     assert isinstance(plain, dict)
-    check_finite(plain)
-    return {str(key): value for key, value in plain.items()}
+    named = {str(key): value for key, value in plain.items()}
+    check_finite(named)
+    return named
 
 
 def _refuse_bases(config: DictConfig) -> None:

@@ -30,8 +30,9 @@ def entity_scores(gold: Sequence[list[str]], predicted: Sequence[list[str]]) -> 
 def score_table(title: str, scores: dict[str, dict[str, float]], note: str = "") -> Table:
     """The usual table of such scores, averages last."""
     order = [name for name in scores if name not in AVERAGES] + [name for name in AVERAGES if name in scores]
-    rows = tuple(
-        (name, *(scores[name][key] for key in ("precision", "recall", "f1-score")), int(scores[name]["support"]))
-        for name in order
-    )
+    rows = tuple(_row(name, scores[name]) for name in order)
     return Table(title, ("", "precision", "recall", "f1", "support"), rows, note)
+
+
+def _row(name: str, scores: dict[str, float]) -> tuple[str | int | float, ...]:
+    return name, scores["precision"], scores["recall"], scores["f1-score"], int(scores["support"])

@@ -23,14 +23,18 @@ def start_loggers(loggers: Iterable[Logger]) -> None:
         if isinstance(logger, WandbLogger):
             import wandb
 
+            logger._wandb_init.pop("anonymous", None)  # Lightning always sets it, and W&B warns of it
             try:
                 _ = logger.experiment
             except wandb.Error as error:
                 wandb.teardown()
+                reason = str(error).splitlines()[0].rstrip(".")
+                silent = any(word in reason for word in ("deadline exceeded", "timed out", "connection"))
                 raise UserError(
-                    f"W&B could not start a run ({str(error).splitlines()[0].rstrip('.')})",
+                    f"{'the W&B server cannot be reached' if silent else 'W&B could not start a run'} ({reason})",
                     where="logger.wandb",
-                    remedy="Log in with `wandb login`, or add logger.wandb.offline=true and send the run later.",
+                    remedy="Check the network and log in with `wandb login`, or add logger.wandb.offline=true and send "
+                    "the run later.",
                 ) from None
 
 

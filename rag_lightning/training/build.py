@@ -134,10 +134,9 @@ def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: W
         "enable_checkpointing": True,
     }
     node.setdefault("enable_model_summary", False)
+    loggers = build_loggers(plan)
     try:
-        return instantiate(
-            node, callbacks=users + ours, logger=build_loggers(plan) or False, plugins=[AtomicCheckpointIO()],
-        )  # fmt: skip
+        return instantiate(node, callbacks=users + ours, logger=loggers or False, plugins=[AtomicCheckpointIO()])
     except Exception as error:
         cause = error.__cause__ or error
         raise UserError(

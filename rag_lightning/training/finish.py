@@ -4,7 +4,6 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from rag_lightning.config.overrides import override, shell_command
 from rag_lightning.console import is_rank_zero

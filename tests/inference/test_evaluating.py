@@ -12,7 +12,21 @@ from rag_lightning.evaluate import evaluate
 from rag_lightning.train import train
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-OTHER = "Peter B-PER\nsaw O\nOslo B-LOC\n\nNokia B-ORG\nleft O\nParis O\n"
+# Known sentences; that Oslo is a place the gold tags deny.
+OTHER = """\
+Peter B-PER
+saw O
+New B-LOC
+York I-LOC
+. O
+
+Paris B-LOC
+is O
+far O
+from O
+Oslo O
+. O
+"""
 
 
 def same(found: dict[str, float], expected: dict[str, float]) -> None:
@@ -61,10 +75,8 @@ def test_other_data(given: str, finished: Path, tmp_path: Path) -> None:
 
 def test_other_formats(finished: Path, tmp_path: Path) -> None:
     file = tmp_path / "my.jsonl"
-    row = {
-        "text": "Peter saw Oslo.",
-        "spans": [{"start": 0, "end": 5, "label": "PER"}, {"start": 10, "end": 14, "label": "LOC"}],
-    }
+    spans = [{"start": 0, "end": 5, "label": "PER"}, {"start": 10, "end": 18, "label": "LOC"}]
+    row = {"text": "Peter saw New York.", "spans": spans}
     file.write_text(json.dumps(row) + "\n")
     found = evaluate([f"run={finished}", "data=jsonl", f"data.path={file}", "trainer=cpu", f"output={tmp_path}/out"])
     assert found["test/recall"] == 1.0

@@ -16,8 +16,9 @@ from rag_lightning.inference import predicting
 from rag_lightning.predict import predict
 
 ODD = [
-    "", "   ", "\u200b", "🙂🙂🙂", "👨\u200d👩\u200d👧 in London", "東京は日本の首都です", "عاش أحمد في لندن", "שלום London",
-    "a" * 5000, "e\u0301tude in Paris", "[CLS] [SEP] [MASK] London", "<s> </s> London", "{not JSON", "\ttabs\t", "Ⅷ ½ ﬁ",
+    "", "   ", "\u200b", "🙂🙂🙂", "👨\u200d👩\u200d👧 in London", "東京は日本の首都です", "عاش أحمد في لندن",
+    "שלום London", "a" * 5000, "e\u0301tude in Paris", "[CLS] [SEP] [MASK] London", "<s> </s> London", "{not JSON",
+    "\ttabs\t", "Ⅷ ½ ﬁ",
 ]  # fmt: skip
 
 

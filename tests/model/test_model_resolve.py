@@ -167,7 +167,7 @@ def test_minilm_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def merged(file: Path) -> dict[str, object]:
     content = yaml.safe_load((file.parent / "_base.yaml").read_text()) | yaml.safe_load(file.read_text())
-    content.pop("defaults")
+    content.pop("defaults", None)
     return content
 
 
