@@ -74,17 +74,17 @@ def test_from_the_hub_then_from_the_cache(published: Path, tmp_path: Path) -> No
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"] == metrics["metrics"]
 
 
-@pytest.mark.parametrize("trouble", ["nobody listens", "no answer"])
-def test_without_the_hub_it_is_told_within_20_seconds(trouble: str, tmp_path: Path) -> None:
-    if trouble == "no answer":
-        with SilentServer() as server:
-            outcome = Outcome(server.url, tmp_path / "hf", f"output_dir={tmp_path}/runs")
-    else:
-        outcome = Outcome(closed_port(), tmp_path / "hf", f"output_dir={tmp_path}/runs")
-    assert outcome.code == 2
-    assert outcome.seconds < 20
-    assert outcome.err.startswith(f"error: model.name: The model '{NAME}' is not in the local cache and cannot be")
-    for instead in ("model.path=FOLDER", "model=minilm", "HF_ENDPOINT"):
-        assert instead in outcome.err
-    assert outcome.err.count("\n") == 1
+@pytest.mark.slow
+def test_without_the_hub_it_is_told_within_20_seconds(tmp_path: Path) -> None:
+    refused = Outcome(closed_port(), tmp_path / "hf", f"output_dir={tmp_path}/runs")
+    with SilentServer() as server:
+        silent = Outcome(server.url, tmp_path / "hf2", f"output_dir={tmp_path}/runs")
+    for outcome in (refused, silent):
+        assert outcome.code == 2
+        assert outcome.err.startswith(f"error: model.name: The model '{NAME}' is not in the local cache and cannot be")
+        for instead in ("model.path=FOLDER", "model=minilm", "HF_ENDPOINT"):
+            assert instead in outcome.err
+        assert outcome.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+    # A refusal comes at once, so its time is the start of Python and torch, which other processes may slow down.
+    assert silent.seconds < refused.seconds + 12

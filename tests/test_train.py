@@ -209,6 +209,17 @@ def test_more_frozen_layers_than_there_are(refused: Callable[..., str]) -> None:
     )
 
 
+def test_no_validation_split(refused: Callable[..., str], small_data: Path) -> None:
+    (small_data / "validation.conll").unlink()
+    sentence = refused("data.split.validation=0")
+    assert sentence.startswith("data.split.validation: there is no validation split, by which the best weights are")
+
+
+def test_a_metric_to_stop_by_that_does_not_exist(tiny_run: Overrides) -> None:
+    with pytest.raises(UserError, match=r"callbacks: Early stopping .* `validation/foo`.*`validation/f1`"):
+        train(tiny_run("callbacks=early_stopping", "callbacks.early_stopping.monitor=validation/foo"))
+
+
 # --- trouble on the way -----------------------------------------------------------------------------------------
 
 

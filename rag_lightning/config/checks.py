@@ -24,6 +24,9 @@ _SET_BY_THE_RUN = {
     "reload_dataloaders_every_n_epochs": "Leave it out.",
 }
 
+# Schedules that look at a validation metric, not at the step.
+_STEERED_BY_A_METRIC = ("reduce_lr_on_plateau", "greedy")
+
 
 class TrainerArguments(BaseModel):
     """The arguments of Lightning's Trainer whose values are checked here; it checks the others itself."""
@@ -91,7 +94,7 @@ def check_optimization(optimizer: dict[str, Any], name: str, warmup: float, opti
         raise UserError(
             f"this optimizer cannot be built ({_reason(error)})", where="optimizer", remedy="Correct its settings."
         ) from None
-    names = [str(kind.value) for kind in SchedulerType]
+    names = [str(kind.value) for kind in SchedulerType if kind.value not in _STEERED_BY_A_METRIC]
     if name not in names:
         close = nearest(name, names)
         remedy = f"Did you mean {close[0]}? " if close else ""

@@ -69,7 +69,7 @@ class TrainConfig(Strict):
     encoding: EncodingConfig
     checkpoint: CheckpointConfig
     speed: SpeedConfig
-    seed: int = Field(ge=0, description="of splits, order, dropout and new weights")
+    seed: int = Field(ge=0, lt=2**32, description="of splits, order, dropout and new weights")
     output_dir: str = Field(description="folder that holds the run folders")
     run: RunConfig
     force: bool = Field(description="run again what is finished, from the start")

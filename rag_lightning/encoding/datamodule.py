@@ -104,6 +104,12 @@ class GuidedDataModule(pl.LightningDataModule):
     def _encode(self, folder: Path) -> None:
         if self.only is None:
             loaded = load_splits(self.data, self.seed, label_field=self.task.label_field)
+            if "validation" not in loaded.splits:
+                raise UserError(
+                    "there is no validation split, by which the best weights are chosen",
+                    where="data.split.validation",
+                    remedy="Set a share above 0, such as 0.1, or add a file for it.",
+                )
         else:
             loaded = load_split(self.data, self.only)
         prepared = self.task.prepare(loaded.splits, self.options)

@@ -23,10 +23,10 @@ from rag_lightning.model.files import INDEX, PICKLES, TOKENIZER_FILES, WEIGHTS, 
 
 Result = TypeVar("Result")
 
-REQUEST_S = 6.0
+REQUEST_S = 4.0
 # The library's timeouts cover neither name resolution nor several addresses in a row, and one of its two
 # stages retries: this wall bounds both stages, so that "no network" is said in 2 * WALL_S at most.
-WALL_S = 7.0
+WALL_S = 5.0
 REMEMBER_OUTAGE_S = 60.0
 WITHOUT_HUB = (
     "Use a folder (model.path=FOLDER), the embedded model (model=minilm) or a mirror "

@@ -134,7 +134,10 @@ def check_devices(trainer: dict[str, Any]) -> None:
             remedy="Choose trainer=cpu or trainer=auto.",
         )
     for key in ("limit_val_batches", "limit_test_batches", "fast_dev_run", "overfit_batches"):
-        if trainer.get(key, 1.0) not in (1.0, False, 0.0) or (key.startswith("limit") and trainer.get(key) == 0.0):
+        value = trainer.get(key)
+        # A bare 1 is one batch, 1.0 is all of them.
+        whole = value is None or (isinstance(value, float) and value == 1.0 if key.startswith("limit") else not value)
+        if not whole:
             raise UserError(
                 "an evaluation counts every example once and cannot be cut off by batches",
                 where=f"trainer.{key}",

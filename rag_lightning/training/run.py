@@ -110,6 +110,9 @@ def _fit(parts: Parts, point: Path | None) -> None:
     try:
         parts.trainer.fit(parts.module, datamodule=parts.data, ckpt_path=point, weights_only=True)
     except RuntimeError as error:
+        if "conditioned on metric" in str(error):
+            remedy = "Set its monitor to one of these."
+            raise UserError(str(error).splitlines()[0], where="callbacks", remedy=remedy) from None
         if "out of memory" in str(error).lower():
             raise UserError(
                 f"the device's memory is full ({str(error).splitlines()[0][:120]})",

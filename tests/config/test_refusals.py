@@ -104,6 +104,7 @@ def test_other_unknown_words(override: str, said: str) -> None:
     ("key", "value", "said"),
     [
         ("seed", -1, "seed must be greater than or equal to 0, not -1"),
+        ("seed", 2**32, "seed must be less than 4294967296"),
         ("seed", "abc", "seed must be a valid integer, not 'abc'"),
         ("seed", None, "seed must be a valid integer, not None"),
         ("force", "maybe", "force must be a valid boolean, not 'maybe'"),
@@ -124,6 +125,7 @@ def test_other_unknown_words(override: str, said: str) -> None:
         ("optimizer.betas", [2, 3], "this optimizer cannot be built (Invalid beta parameter at index 0: 2)"),
         ("scheduler.warmup", -1, "scheduler.warmup must be greater than or equal to 0"),
         ("scheduler.name", "cosin", "no schedule named 'cosin'. Did you mean cosine?"),
+        ("scheduler.name", "reduce_lr_on_plateau", "no schedule named 'reduce_lr_on_plateau'"),
         ("scheduler.options.foo", 1, "got an unexpected keyword argument 'foo'"),
         ("trainer.max_epochs", "abc", "trainer.max_epochs must be a valid integer, not 'abc'"),
         ("trainer.max_epochs", 1.5, "trainer.max_epochs must be a valid integer, not 1.5"),
@@ -179,7 +181,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         (("model.max_length=4096",), "max_length=4096 is more than the 64 positions that this model knows"),
         (("model=bart-base", "model.path={bart}"), "token"),
         (("trainer=gpu",), "no GPU can be used on this machine. Choose trainer=cpu or trainer=auto."),
-        (("trainer.limit_val_batches=2",), "an evaluation counts every example once"),
+        (("trainer.limit_val_batches=1",), "an evaluation counts every example once"),
+        (("+trainer.fast_dev_run=true",), "trainer.fast_dev_run: an evaluation counts every example once"),
     ],
 )
 def test_on_the_command_line_it_is_one_sentence_and_exit_code_2(

@@ -135,14 +135,18 @@ def test_a_real_signal_to_a_real_process(
         "F.training_step = lambda *a: (time.sleep(0.5), s(*a))[1]\n"
         "from rag_lightning.train import main; main()"
     )
-    with subprocess.Popen([sys.executable, "-c", slow_down, *overrides], stdout=subprocess.DEVNULL) as process:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in this process: sums depend on the number of threads
+    with subprocess.Popen(
+        [sys.executable, "-c", slow_down, *overrides], stdout=subprocess.DEVNULL, env=environment
+    ) as process:
         deadline = time.monotonic() + 120
         while not list((tmp_path / "cut" / "checkpoints").glob("step-*.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
         code = process.wait(60)
     assert code == (130 if number == signal.SIGINT else -9)
-    done = subprocess.run([sys.executable, "-m", "rag_lightning.train", *overrides], capture_output=True, text=True)
+    command = [sys.executable, "-m", "rag_lightning.train", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "resuming from" in done.stdout
     assert weights(tmp_path / "cut") == whole

@@ -20,9 +20,9 @@ from rag_lightning.errors import UserError
 
 Result = TypeVar("Result")
 
-_REQUEST_S = 5.0
+_REQUEST_S = 4.0
 # The library's timeouts cover neither name resolution nor several addresses in a row.
-_WALL_S = 8.0
+_WALL_S = 6.0
 _NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _INSTEAD = "Use files (data.path=FOLDER), the embedded sample (data=ner_sample), or a mirror (HF_ENDPOINT=https://…)."
 
