@@ -51,6 +51,7 @@ class FineTuning(pl.LightningModule):
         self._decoded: list[dict[str, Any]] = []
         self._loss_sum, self._loss_count = 0.0, 0.0
         self._pending: tuple[Tensor, str] | None = None
+        self._batch_idx = 0
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits of a batch; only the inputs that every backbone takes are passed on."""
@@ -73,9 +74,17 @@ class FineTuning(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.task.output.loss(self(batch), batch) / batch["normaliser"]
         self._note_loss(loss.detach(), batch, batch_idx)
-        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
-        self._log_rates()
+        if self._logs_this_step(batch_idx):
+            self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+            self._log_rates()
         return loss
+
+    def _logs_this_step(self, batch_idx: int) -> bool:
+        """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""
+        self._batch_idx = batch_idx
+        every, accumulate = self.trainer.log_every_n_steps, self.trainer.accumulate_grad_batches
+        last = batch_idx + 1 >= self.trainer.num_training_batches
+        return last or (self.global_step + 1) % max(1, every) == 0 or (accumulate > 1 and every == 1)
 
     def _log_rates(self) -> None:
         rates = {str(group["name"]).partition("/")[0]: group["lr"] for group in self.trainer.optimizers[0].param_groups}
@@ -119,7 +128,7 @@ class FineTuning(pl.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         norm = clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
-        if norm is not None:
+        if norm is not None and self._logs_this_step(self._batch_idx):
             self.log("train/grad_norm", norm)
 
     def configure_optimizers(self) -> Any:
