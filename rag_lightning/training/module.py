@@ -1,7 +1,7 @@
 """The LightningModule that every task lives on: backbone and head in, losses and evaluations out."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -82,7 +82,8 @@ class FineTuning(pl.LightningModule):
     def _logs_this_step(self, batch_idx: int) -> bool:
         """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""
         self._batch_idx = batch_idx
-        every, accumulate = self.trainer.log_every_n_steps, self.trainer.accumulate_grad_batches
+        every = int(cast(Any, self.trainer).log_every_n_steps)
+        accumulate = self.trainer.accumulate_grad_batches
         last = batch_idx + 1 >= self.trainer.num_training_batches
         return last or (self.global_step + 1) % max(1, every) == 0 or (accumulate > 1 and every == 1)
 
