@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import importlib
 import json
 import logging
 import os
@@ -343,6 +344,9 @@ def process_state() -> Iterator[Callable[[], dict[str, Any]]]:
             "random": torch.get_rng_state().tolist(),
         }
 
+    # Libraries set variables of the environment when they are first imported, which is not a run's doing.
+    for module in ("rag_lightning.training.run", "rag_lightning.tasks.ner"):
+        importlib.import_module(module)
     yield state
 
 

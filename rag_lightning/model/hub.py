@@ -2,12 +2,9 @@
 
 import contextlib
 import re
-import threading
 import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import huggingface_hub
 from huggingface_hub.errors import (
@@ -18,10 +15,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from rag_lightning.deadline import first_line, within
 from rag_lightning.errors import UserError, nearest
 from rag_lightning.model.files import INDEX, PICKLES, TOKENIZER_FILES, WEIGHTS, problem_of
-
-Result = TypeVar("Result")
 
 REQUEST_S = 4.0
 # The library's timeouts cover neither name resolution nor several addresses in a row, and one of its two
@@ -64,7 +60,7 @@ def fetch(name: str, revision: str | None, *, weights: bool, code: bool, known: 
             huggingface_hub.hf_hub_download(name, file, revision=folder.name, etag_timeout=REQUEST_S)
     except Exception as error:
         raise UserError(
-            f"The download of the model '{name}' broke off ({_first_line(error)})",
+            f"The download of the model '{name}' broke off ({first_line(error)})",
             where="model.name",
             remedy="Start the same command again: it goes on where the download was.",
         ) from error
@@ -118,7 +114,7 @@ def _listing(name: str, revision: str | None, known: list[str]) -> tuple[tuple[s
     if endpoint in _outages and time.monotonic() - _outages[endpoint][0] < REMEMBER_OUTAGE_S:
         raise _Unreachable(_outages[endpoint][1])
     try:
-        return _within(lambda: _ask(name, revision))
+        return within(WALL_S, lambda: _ask(name, revision))
     except GatedRepoError as error:
         raise _gated(name) from error
     except RevisionNotFoundError as error:
@@ -134,7 +130,7 @@ def _listing(name: str, revision: str | None, known: list[str]) -> tuple[tuple[s
     except OfflineModeIsEnabled as error:
         raise _Unreachable("HF_HUB_OFFLINE is set") from error
     except Exception as error:  # the HTTP library and its errors differ between versions of huggingface_hub
-        reason = f"no answer from {endpoint} ({_first_line(error)})"
+        reason = f"no answer from {endpoint} ({first_line(error)})"
         _outages[endpoint] = (time.monotonic(), reason)
         raise _Unreachable(reason) from error
 
@@ -157,15 +153,16 @@ def _config_folder(name: str, revision: str | None, commit: str) -> Path:
     if cached is not None and cached.name == commit:
         return cached
     try:
-        file = _within(
-            lambda: huggingface_hub.hf_hub_download(name, "config.json", revision=revision, etag_timeout=REQUEST_S)
+        file = within(
+            WALL_S,
+            lambda: huggingface_hub.hf_hub_download(name, "config.json", revision=revision, etag_timeout=REQUEST_S),
         )
     except GatedRepoError as error:
         raise _gated(name) from error
     except huggingface_hub.errors.EntryNotFoundError as error:
         raise UserError(f"The repository '{name}' holds no config.json", where="model.name") from error
     except Exception as error:
-        raise _no_hub(name, f"config.json did not arrive ({_first_line(error)})") from error
+        raise _no_hub(name, f"config.json did not arrive ({first_line(error)})") from error
     return Path(file).parent
 
 
@@ -202,39 +199,14 @@ def _select(name: str, files: tuple[str, ...], *, weights: bool, code: bool) -> 
 def _converted_revision(name: str) -> str | None:
     """The pull request in which the Hub's own bot offers the weights as safetensors."""
     with contextlib.suppress(Exception):  # only a hint: without it the error is said all the same
-        offers = _within(
+        offers = within(
+            WALL_S,
             lambda: list(
                 huggingface_hub.HfApi().get_repo_discussions(
                     name, author="SFconvertbot", discussion_type="pull_request"
                 )
-            )
+            ),
         )
         if offers:
             return f"The Hub's conversion bot offers them: add model.revision=refs/pr/{offers[0].num}."
     return None
-
-
-def _within(call: Callable[[], Result]) -> Result:
-    """The call's result or exception, or TimeoutError after WALL_S whatever the call hangs in."""
-    outcome: list[Result] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(WALL_S)
-    if failure:
-        raise failure[0]
-    if not outcome:
-        raise TimeoutError(f"none in {WALL_S:.0f} s")
-    return outcome[0]
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__

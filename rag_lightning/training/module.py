@@ -67,6 +67,7 @@ class FineTuning(pl.LightningModule):
             self.set_train_mode(self.network)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self._batch_idx = batch_idx  # for hooks that are not told it
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
         words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
@@ -74,18 +75,16 @@ class FineTuning(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.task.output.loss(self(batch), batch) / batch["normaliser"]
         self._note_loss(loss.detach(), batch, batch_idx)
-        if self._logs_this_step(batch_idx):
+        if self._logs_this_step():
             self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
             self._log_rates()
         return loss
 
-    def _logs_this_step(self, batch_idx: int) -> bool:
+    def _logs_this_step(self) -> bool:
         """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""
-        self._batch_idx = batch_idx
+        last = self._batch_idx + 1 >= self.trainer.num_training_batches
         every = int(cast(Any, self.trainer).log_every_n_steps)
-        accumulate = self.trainer.accumulate_grad_batches
-        last = batch_idx + 1 >= self.trainer.num_training_batches
-        return last or (self.global_step + 1) % max(1, every) == 0 or (accumulate > 1 and every == 1)
+        return last or (self.global_step + 1) % max(1, every) == 0
 
     def _log_rates(self) -> None:
         rates = {str(group["name"]).partition("/")[0]: group["lr"] for group in self.trainer.optimizers[0].param_groups}
@@ -129,7 +128,7 @@ class FineTuning(pl.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         norm = clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
-        if norm is not None and self._logs_this_step(self._batch_idx):
+        if norm is not None and self._logs_this_step():
             self.log("train/grad_norm", norm)
 
     def configure_optimizers(self) -> Any:

@@ -1,10 +1,8 @@
 """A data set of the Hugging Face Hub, or of its local cache: the parquet files of each split."""
 
 import re
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import huggingface_hub
 from huggingface_hub.errors import (
@@ -16,9 +14,8 @@ from huggingface_hub.errors import (
 )
 
 from rag_lightning.data.options import DataConfig
+from rag_lightning.deadline import first_line, within
 from rag_lightning.errors import UserError
-
-Result = TypeVar("Result")
 
 _REQUEST_S = 4.0
 # The library's timeouts cover neither name resolution nor several addresses in a row.
@@ -35,7 +32,9 @@ def download(config: DataConfig) -> dict[str, list[Path]]:
     """
     name = config.hub_dataset
     try:
-        info = _within(lambda: huggingface_hub.HfApi().dataset_info(name, revision=config.revision, timeout=_REQUEST_S))
+        info = within(
+            _WALL_S, lambda: huggingface_hub.HfApi().dataset_info(name, revision=config.revision, timeout=_REQUEST_S)
+        )
     except Exception as error:
         if (said := _known_error(error, config)) is not None:
             raise said from None
@@ -46,7 +45,7 @@ def download(config: DataConfig) -> dict[str, list[Path]]:
         found = _fetch(config, [file for files in wanted.values() for file in files], info.sha or config.revision)
     except Exception as error:
         raise UserError(
-            f"the download of the data set '{config.hub_name}' broke off ({_first_line(error)})",
+            f"the download of the data set '{config.hub_name}' broke off ({first_line(error)})",
             where="data.hub_name",
             remedy="Start the same command again: it goes on where the download was.",
         ) from error
@@ -76,7 +75,7 @@ def _cached(config: DataConfig, reason: Exception) -> dict[str, list[Path]]:
             str(config.hub_name), repo_type="dataset", revision=config.revision, local_files_only=True
         )
     except Exception:
-        why = "HF_HUB_OFFLINE is set" if isinstance(reason, OfflineModeIsEnabled) else _first_line(reason)
+        why = "HF_HUB_OFFLINE is set" if isinstance(reason, OfflineModeIsEnabled) else first_line(reason)
         raise UserError(
             f"the data set '{config.hub_name}' is not in the local cache and cannot be downloaded ({why})",
             where="data.hub_name",
@@ -154,29 +153,3 @@ def _by_split(files: Iterable[str], config: DataConfig) -> dict[str, list[str]]:
             remedy="Download its files and use data.path=FOLDER.",
         )
     return {split: found[split] for split in _NAMES if split in found}
-
-
-def _within(call: Callable[[], Result]) -> Result:
-    """The call's result or exception, or TimeoutError after ``_WALL_S`` whatever the call hangs in."""
-    outcome: list[Result] = []
-    failure: list[Exception] = []
-
-    def run() -> None:
-        try:
-            outcome.append(call())
-        except Exception as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(_WALL_S)
-    if failure:
-        raise failure[0]
-    if not outcome:
-        raise TimeoutError(f"no answer in {_WALL_S:.0f} s")
-    return outcome[0]
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
