@@ -50,7 +50,7 @@ def attend(
     parts = torch.empty(3, batch, heads, length, width, dtype=dtype)
     parts.copy_(qkv.view(batch, length, 3, heads, width).permute(2, 0, 3, 1, 4))
     query, key, value = parts.view(3, batch * heads, length, width)
-    scores = torch.bmm(query, key.transpose(1, 2)).mul_(scaling)
+    scores = torch.baddbmm(query.new_empty(()), query, key.transpose(1, 2), beta=0.0, alpha=scaling)
     if bias is not None:
         scores.view(batch, heads, length, length).add_(bias)
     probabilities = torch.softmax(scores, -1)

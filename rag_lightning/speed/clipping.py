@@ -17,7 +17,7 @@ def clip_in_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.
         The norm before clipping.
     """
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm(grads)
+    norm = total_norm(grads)
     scale = ((norm + 1e-6) / limit).clamp_min(1.0)
     fused = isinstance(optimizer, Adam | AdamW) and optimizer.defaults.get("fused") is True
     if fused and all(grad.device.type == "cpu" for grad in grads):
@@ -25,3 +25,14 @@ def clip_in_optimizer(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.
     else:
         torch._foreach_mul_(grads, 1.0 / scale)
     return norm
+
+
+def total_norm(grads: list[Tensor]) -> Tensor:
+    """The norm of all gradients together.
+
+    On a CPU a matrix is taken row by row: the reduction of a whole tensor to one number runs on a single thread.
+    """
+    if not grads or any(grad.device.type != "cpu" or grad.dtype != torch.float32 for grad in grads):
+        return torch.nn.utils.get_total_norm(grads)
+    rows = [torch.linalg.vector_norm(grad, dim=-1) if grad.ndim > 1 else grad for grad in grads]
+    return torch.linalg.vector_norm(torch.cat([row.reshape(-1) for row in rows]))

@@ -1,6 +1,7 @@
 """Dropout whose random numbers cost little on a CPU."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +11,15 @@ _ONE_IN_BF16 = 0x3F80  # the bit pattern of 1.0
 _HALF_RANGE, _RANGE = 2**15, 2**16
 
 
+class _FromTorch(np.random.bit_generator.ISeedSequence):
+    """Seeds of torch's default generator, which need no mixing as a ``SeedSequence`` does it."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
+        return torch.empty(n_words, dtype=torch.int64).random_().numpy().astype(dtype)
+
+
 class MaskSource:
-    """A stream of keep masks, seeded by one draw from torch's default generator.
+    """A stream of keep masks, seeded by torch's default generator.
 
     ``bernoulli_`` spends several nanoseconds on each element, on one thread; SFC64 a fraction of one on a 16-bit word.
     The seed comes from the default generator, hence ``torch.manual_seed`` before a step makes the step's masks
@@ -19,7 +27,7 @@ class MaskSource:
     """
 
     def __init__(self) -> None:
-        self._generator = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_()))
+        self._generator = np.random.SFC64(_FromTorch())
 
     def keep(self, shape: tuple[int, ...] | torch.Size, rate: float, dtype: torch.dtype) -> Tensor:
         """A mask of ``shape`` with 0 where an element is dropped (probability ``rate``) and 1 elsewhere."""

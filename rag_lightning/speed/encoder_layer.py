@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from rag_lightning.speed.attention import AttentionTrace, attend, attend_backward
 from rag_lightning.speed.dropout import MaskSource
+from rag_lightning.speed.products import Matrix
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,22 @@ class LayerShape:
 
 
 class WorkingCopy:
-    """A layer's matrices in its dtype, at fixed addresses: memory asked anew each step would fragment the heap."""
+    """A layer's matrices in its dtype."""
 
     def __init__(self, width: int, inner: int, dtype: torch.dtype) -> None:
-        self.qkv = torch.empty(3 * width, width, dtype=dtype)
+        self.qkv = Matrix(3 * width, width, dtype)
         self.qkv_bias = torch.empty(3 * width, dtype=dtype)
-        self.out = torch.empty(width, width, dtype=dtype)
-        self.up = torch.empty(inner, width, dtype=dtype)
-        self.down = torch.empty(width, inner, dtype=dtype)
+        self.out = Matrix(width, width, dtype)
+        self.up = Matrix(inner, width, dtype)
+        self.down = Matrix(width, inner, dtype)
 
     def refresh(self, p: tuple[Tensor, ...]) -> None:
         """Copy the parameters (in the order of PARAMETERS); always, since nothing tells reliably that they changed."""
-        width = self.out.shape[0]
-        for index in range(3):
-            part = slice(index * width, (index + 1) * width)
-            self.qkv[part].copy_(p[index])
-            self.qkv_bias[part].copy_(p[3 + index])
-        self.out.copy_(p[6])
-        self.up.copy_(p[10])
-        self.down.copy_(p[12])
+        self.qkv.refresh(p[:3])
+        torch._foreach_copy_(self.qkv_bias.chunk(3), p[3:6])
+        self.out.refresh(p[6:7])
+        self.up.refresh(p[10:11])
+        self.down.refresh(p[12:13])
 
 
 class EncoderLayerFunction(torch.autograd.Function):
@@ -98,15 +96,15 @@ def _forward(
     entry[:tokens].copy_(hidden.reshape(tokens, width))
     masks = MaskSource() if shape.drops else None
 
-    qkv = torch.addmm(copy.qkv_bias, entry, copy.qkv.t())[:tokens].view(batch, length, -1)
+    qkv = copy.qkv.apply(entry, copy.qkv_bias)[:tokens].view(batch, length, -1)
     mixed = _rows(tokens, width, dtype)
     trace = attend(qkv, bias, shape.heads, shape.scaling, shape.attention_dropout, masks, out=mixed[:tokens])
-    branch = torch.addmm(p[7].to(dtype), mixed, copy.out.t())
+    branch = copy.out.apply(mixed, p[7].to(dtype))
     sum_1, keep_1 = _add_dropped(entry, branch, shape.projection_dropout, masks)
     norm_1, mean_1, rstd_1 = torch.native_layer_norm(sum_1, [width], p[8], p[9], shape.epsilon)
-    inner = torch.addmm(p[11].to(dtype), norm_1, copy.up.t())
+    inner = copy.up.apply(norm_1, p[11].to(dtype))
     active = F.gelu(inner)
-    branch = torch.addmm(p[13].to(dtype), active, copy.down.t())
+    branch = copy.down.apply(active, p[13].to(dtype))
     sum_2, keep_2 = _add_dropped(norm_1, branch, shape.output_dropout, masks)
     norm_2, mean_2, rstd_2 = torch.native_layer_norm(sum_2, [width], p[14], p[15], shape.epsilon)
 
@@ -140,7 +138,9 @@ def _add_dropped(
 
 
 def _drop_grad(grad: Tensor, keep: Tensor | None, rate: float) -> Tensor:
-    return grad if keep is None else (grad * keep).mul_(1.0 / (1.0 - rate))
+    if keep is None:
+        return grad
+    return torch.addcmul(grad.new_zeros(()), grad, keep, value=1.0 / (1.0 - rate))
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -164,9 +164,9 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     )
     branch_grad = _drop_grad(sum_grad, keep_2, shape.output_dropout)
     out[12], out[13] = _linear_grads(branch_grad, active, wanted[12], wanted[13])
-    inner_grad = torch.ops.aten.gelu_backward(torch.mm(branch_grad, copy.down), inner)
+    inner_grad = torch.ops.aten.gelu_backward(copy.down.pull_back(branch_grad), inner)
     out[10], out[11] = _linear_grads(inner_grad, norm_1, wanted[10], wanted[11])
-    grad = torch.addmm(sum_grad, inner_grad, copy.up)
+    grad = copy.up.pull_back(inner_grad).add_(sum_grad)
 
     sum_grad, out[8], out[9] = layer_norm_backward(
         grad, sum_1, [width], mean_1, rstd_1, g_1, b_1, [True, wanted[8], wanted[9]]
@@ -176,7 +176,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if needs[0] or any(wanted[:6]):
         qkv_grad = _rows(tokens, 3 * width, shape.dtype)
         attend_backward(
-            torch.mm(branch_grad, copy.out)[:tokens].view(batch, length, width),
+            copy.out.pull_back(branch_grad)[:tokens].view(batch, length, width),
             AttentionTrace(*trace), shape.heads, shape.scaling, shape.attention_dropout, out=qkv_grad[:tokens],
         )  # fmt: skip
         weight_grad, bias_grad = _linear_grads(qkv_grad, entry, any(wanted[:3]), any(wanted[3:6]))
@@ -186,7 +186,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
             out[3 + index] = bias_grad[part] if bias_grad is not None and wanted[3 + index] else None
     hidden_grad = None
     if needs[0]:
-        hidden_grad = torch.addmm(sum_grad, qkv_grad, copy.qkv)[:tokens].view(batch, length, width).to(ctx.input_dtype)
+        hidden_grad = copy.qkv.pull_back(qkv_grad).add_(sum_grad)[:tokens].view(batch, length, width).to(ctx.input_dtype)
     return hidden_grad, None, None, None, *out
 
 
