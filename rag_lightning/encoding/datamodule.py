@@ -136,7 +136,7 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def batches_per_epoch(self) -> int:
         """Of training; the same on any number of devices."""
-        return len(self.train_dataloader())
+        return len(self._plan("train", self.budget(), training=True))
 
     def train_dataloader(self) -> ResumableLoader:
         return self._loader("train", self.budget(), training=True)
@@ -152,15 +152,20 @@ class GuidedDataModule(pl.LightningDataModule):
         return self._loader(split, self.batching.eval_tokens, training=False)
 
     def _loader(self, name: str, budget: int, *, training: bool) -> ResumableLoader:
-        split = self.splits[name]
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         padding = {**self.task.output.padding, "input_ids": self.words.tokenizer.pad_token_id}
-        plan = BatchPlan(
-            split.lengths, budget, shuffle=training, seed=self.seed, rank=rank, world_size=world_size,
+        rank, world_size = self._place()
+        dataset = EncodedDataset(self.splits[name], padding, deal_out=training, rank=rank, world_size=world_size)
+        return ResumableLoader(dataset, self._plan(name, budget, training=training), self.batching.workers)
+
+    def _plan(self, name: str, budget: int, *, training: bool) -> BatchPlan:
+        rank, world_size = self._place()
+        return BatchPlan(
+            self.splits[name].lengths, budget, shuffle=training, seed=self.seed, rank=rank, world_size=world_size,
             by_length=self.batching.by_length or not training,
         )  # fmt: skip
-        dataset = EncodedDataset(split, padding, deal_out=training, rank=rank, world_size=world_size)
-        return ResumableLoader(dataset, plan, self.batching.workers)
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 def _meta(prepared: Prepared, notes: list[str]) -> dict[str, Any]:

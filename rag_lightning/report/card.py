@@ -81,11 +81,19 @@ def _training(info: RunInfo) -> str:
     ]
     if info.duration_s is not None:
         facts.append(f"time: {duration(info.duration_s)}")
-    facts += [f"{code(key)}: {code(str(value))}" for key, value in info.settings.items()]
+    facts += [f"{code(key)}: {code(_portable(str(value), info))}" for key, value in info.settings.items()]
     if info.versions:
         facts.append("versions: " + escape(", ".join(f"{k} {v}" for k, v in info.versions.items())))
-    command = f"```bash\n{info.command.strip()}\n```"
+    command = f"```bash\n{_portable(info.command.strip(), info)}\n```"
     return "## Training\n\n" + "\n".join(f"- {fact}" for fact in facts) + "\n\n" + command
+
+
+def _portable(text: str, info: RunInfo) -> str:
+    """``text`` without the folders of this machine, which mean nothing to a reader of the card."""
+    for value in map(str, info.settings.values()):
+        if Path(value).is_absolute():
+            text = text.replace(value, Path(value).name)
+    return text
 
 
 def _scores(main: Evaluation) -> str:

@@ -46,6 +46,10 @@ def accelerate(
     applied = AppliedSpeed()
     if accelerator == "cpu":
         _apply_on_cpu(network, options, layer_dtype(precision), applied)
+    elif accelerator == "cuda":
+        # What stays in fp32 beside mixed precision, or all of it with 32-true, at a tenth of fp32's time.
+        torch.set_float32_matmul_precision("high")
+        applied.notes.append("TF32 for products of fp32")
     if SpeedConfig.wants(options.active_embeddings) and training_ids is not None and not many_processes:
         embedding = _free_embedding(network)
         if embedding is not None:

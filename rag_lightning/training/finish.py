@@ -1,5 +1,6 @@
 """After the last step: best weights, evaluations, the exported model, the report."""
 
+import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -60,8 +61,16 @@ def export(parts: Parts, folder: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     parts.network.eval().save_pretrained(beside)
     parts.data.words.tokenizer.save_pretrained(beside)
+    for file in beside.iterdir():
+        file.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
 
 
 def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> RunInfo:

@@ -3,6 +3,8 @@
 import gc
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,21 @@ def run(raw: DictConfig) -> RunResult:
     plan = make_plan(raw)
     folder = RunFolder(plan.folder)
     # The process goes on after us, in a notebook or a sweep: its random numbers and warnings stay as they were.
-    with folder.locked(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with folder.locked(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _matmul_precision_kept():
         if plan.config.force and is_rank_zero():
             folder.clear()
         if folder.finished():
             return _already_done(plan, folder)
         return _do(plan, folder)
+
+
+@contextmanager
+def _matmul_precision_kept() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _already_done(plan: Plan, folder: RunFolder) -> RunResult:

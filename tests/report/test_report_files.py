@@ -138,6 +138,16 @@ def test_model_card_is_one(folder: Path) -> None:
         assert words in card.text
 
 
+def test_model_card_does_not_name_the_folders_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    info = run_info()
+    where = "/home/someone/private/corpus"
+    info = replace(info, settings={"data.path": where}, command=f"{info.command} data.path={where}")
+    write_report(tmp_path, info, [evaluation("test")])
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "private" not in card and "data.path=corpus" in card
+
+
 def test_model_card_without_scores(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     write_report(tmp_path, run_info(), [])

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.speed.dropout import FastDropout, MaskSource, replace_dropout
 from rag_lightning.speed.memory import set_threads, tune_allocator
 from rag_lightning.speed.options import SpeedConfig
@@ -65,3 +66,14 @@ def test_precision_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None
 def test_options_refuse_what_they_do_not_know() -> None:
     with pytest.raises(pydantic.ValidationError):
         SpeedConfig(alocator=True)  # type: ignore[call-arg]
+
+
+def test_on_a_gpu_only_products_and_rows_change() -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        applied = accelerate(torch.nn.Linear(2, 2), SpeedConfig(), accelerator="cuda")
+        assert torch.get_float32_matmul_precision() == "high"
+        assert applied.fused_layers == 0 and applied.embedding is None
+        assert "TF32" in str(applied)
+    finally:
+        torch.set_float32_matmul_precision(before)
