@@ -269,9 +269,46 @@ WRITERS = {
     "hub": _parquet,
     "wnut17": _wnut,
 }
+TEXT = "Ada lived in London ."
 
 
-@pytest.mark.parametrize("name", options("data"))
+def _write(folder: Path, name: str, *lines: str) -> None:
+    (folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+# Of each form of texts with labels: its files, and the label that it gives.
+LABELLED: dict[str, tuple[Callable[[Path, str], None], str]] = {
+    "jsonl": (lambda f, s: _write(f, f"{s}.jsonl", json.dumps({"text": TEXT, "label": "x"})), "x"),
+    "csv": (lambda f, s: _write(f, f"{s}.csv", "text,label", f"{TEXT},x"), "x"),
+    "labelled_lines": (lambda f, s: _write(f, f"{s}.txt", f"x {TEXT}"), "x"),
+    "sst2": (lambda f, s: _write(f, f"{s}.tsv", "sentence\tlabel", f"{TEXT}\t1"), "positive"),
+    "banking77": (lambda f, s: _write(f, f"{s}.csv", "text,category", f"{TEXT},x"), "x"),
+    "ag_news": (lambda f, s: _write(f, f"{s}.csv", '"4","Ada lived","in London ."'), "Sci/Tech"),
+    "trec": (
+        lambda f, s: _write(f, {"train": "train_5500", "test": "TREC_10"}.get(s, s) + ".label", f"HUM:x {TEXT}"),
+        "HUM",
+    ),
+}
+OF_TEXTS = ("classification_sample", *LABELLED)
+
+
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_every_data_config_yields_texts(name: str, tmp_path: Path) -> None:
+    config = to_plain(compose("train", ["task=classification", f"data={name}"]))["data"]
+    if name in LABELLED:
+        write, label = LABELLED[name]
+        for split in SPLITS:
+            write(tmp_path, split)
+        config["path"] = str(tmp_path)
+    splits = load_splits(DataConfig(**config), seed=1, label_field="label").splits
+    assert set(splits) == set(SPLITS)
+    for records in splits.values():
+        assert records[0]["text"] and records[0]["label"]
+        if name in LABELLED:
+            assert (records[0]["text"], records[0]["label"]) == (TEXT, label)
+
+
+@pytest.mark.parametrize("name", [name for name in options("data") if name not in OF_TEXTS or name in WRITERS])
 def test_every_data_config_yields_records(name: str, tmp_path: Path) -> None:
     config = to_plain(compose("train", [f"data={name}"]))["data"]
     if config["format"] != "sample":

@@ -9,7 +9,7 @@ NO_PART_OF_A_RUN = {
     "output_dir", "run", "force", "logger",
     "batching.workers", "batching.eval_tokens", "encoding.cache",
     "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
-    "data.path", "model.path",
+    "data.path", "data.unlabelled", "model.path", "rules", "template.name", "template.context.path",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
     "trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps",
     "trainer.benchmark", "trainer.enable_model_summary", "trainer.plugins",
@@ -28,14 +28,14 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def identity(config: dict[str, Any], data: str, model: str) -> dict[str, Any]:
-    """What a run is: its settings, and the content of its data and model instead of their paths."""
+def identity(config: dict[str, Any], data: str, model: str, guidance: str = "") -> dict[str, Any]:
+    """What a run is: its settings, and the content of its data, model, rules and template instead of their paths."""
     kept = {
         key: value
         for key, value in flatten(config).items()
         if not any(key == out or key.startswith(f"{out}.") for out in NO_PART_OF_A_RUN)
     }
-    return {**kept, "data.content": data, "model.content": model}
+    return {**kept, "data.content": data, "model.content": model, "guidance.content": guidance}
 
 
 def fingerprint(identity: dict[str, Any]) -> str:
@@ -51,5 +51,6 @@ def differences(config: dict[str, Any], default: dict[str, Any]) -> dict[str, An
     """
     flat, base = flatten(config), flatten(default)
     changed = {key if key in base else f"+{key}": v for key, v in flat.items() if key not in base or base[key] != v}
-    emptied = {key for key, value in base.items() if value == {}}  # a mapping that has been filled is no loss
-    return changed | {f"~{key}": None for key in base if key not in flat and key not in emptied}
+    parents = {key[:place] for key in flat for place, sign in enumerate(key) if sign == "."}
+    filled = {key for key, value in base.items() if value == {} or key in parents}  # with a mapping: no loss
+    return changed | {f"~{key}": None for key in base if key not in flat and key not in filled}

@@ -9,8 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_lightning.data.options import DataConfig
+from rag_lightning.guidance.options import GuidanceConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.speed.options import SpeedConfig
+from rag_lightning.template.options import TemplateConfig
 from rag_lightning.tuning.options import TuningConfig
 
 
@@ -30,7 +32,11 @@ class BatchingConfig(Strict):
     size: int = Field(16, ge=1, description="examples of average length in a batch (over all devices)")
     tokens: int | None = Field(None, ge=1, description="padded tokens in a batch; null: size x average length")
     eval_tokens: int = Field(4096, ge=1, description="padded tokens in a batch of evaluation")
-    by_length: bool = Field(True, description="batches of examples of similar length (little padding)")
+    by_length: bool | Literal["auto"] = Field(
+        "auto",
+        description="training batches of examples of similar length, which have little padding; auto: where there are "
+        "2,000 examples or more, since batches of all lengths teach a little more",
+    )
     workers: int = Field(0, ge=0, description="loader processes; 0 is best for encoded text on CPU")
 
 
@@ -59,6 +65,11 @@ class TrainConfig(Strict):
     task: dict[str, Any] = Field(description="checked by the task's own options")
     data: DataConfig
     model: ModelConfig
+    rules: dict[str, Any] = Field(
+        description="a rule file's content, or where it lies; checked by the rules' own reader"
+    )
+    template: TemplateConfig
+    guidance: GuidanceConfig
     tuning: TuningConfig
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig

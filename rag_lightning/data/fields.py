@@ -1,14 +1,12 @@
-"""From a row as a file has it to a record: choose the fields, check their types, say what is missing."""
+"""From a row as a file has it to a record: choose the fields, say what is missing."""
 
-import ast
-import json
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rag_lightning.data.options import DataConfig, FieldSource
 from rag_lightning.data.records import Record
 from rag_lightning.data.text import shorten
+from rag_lightning.data.values import READ, read_text
 from rag_lightning.errors import UserError, nearest
 
 _USUAL_NAMES = {
@@ -16,9 +14,11 @@ _USUAL_NAMES = {
     "tags": ("tags", "ner_tags", "labels", "tag", "label", "ner", "entities"),
     "text": ("text", "sentence", "content", "document"),
     "spans": ("spans", "entities", "label", "labels", "annotations"),
+    "label": ("label", "labels", "category", "class", "intent", "topic", "sentiment", "target", "y"),
 }
-_SPAN_LABELS = ("label", "type", "entity", "entity_group", "tag")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+# What tasks read, by the field that holds their labels.
+_READ_BY = {"tags": ("tokens", "tags", "text", "spans"), "label": ("text", "label")}
+_LABELS_OF = {"tags": ("tags", "spans"), "label": ("label",)}
 
 
 def candidates(source: FieldSource) -> list[int | str]:
@@ -26,6 +26,39 @@ def candidates(source: FieldSource) -> list[int | str]:
     if source is None:
         return []
     return list(source) if isinstance(source, list) else [source]
+
+
+def for_task(config: DataConfig, label_field: str, *, labelled: bool = True) -> DataConfig:
+    """The config with the fields that a task reads: one YAML of a format serves several tasks.
+
+    Args:
+        label_field: the field that holds the task's labels.
+        labelled: False leaves the labels out.
+
+    Raises:
+        UserError: if the data are of another kind and have no such labels.
+    """
+    own = _READ_BY.get(label_field, ())
+    others = {field for fields in _READ_BY.values() for field in fields}.difference(own) if own else set()
+    labels = _LABELS_OF.get(label_field, (label_field,))
+    fields = {field: source for field, source in config.fields.items() if field not in others}
+    if labelled and not any(field in fields for field in labels):
+        has = " and ".join(f"`{field}`" for field in config.fields if field != "id")
+        raise UserError(
+            f"data={config.name} gives {has or 'no field'}, and this task needs {' and '.join(own[:2])}",
+            where="data.fields",
+            remedy=f"Choose data of the task's kind (data=csv|jsonl|parquet …), or say where the {labels[0]} is: "
+            f"+data.fields.{labels[0]}=NAME.",
+        )
+    if not labelled:
+        fields = {field: source for field, source in fields.items() if field not in labels}
+    return config.model_copy(update={"fields": fields})
+
+
+def columns_of(config: DataConfig) -> set[int | str]:
+    """Every name or number of a column that may be read."""
+    named = {name for source in config.fields.values() for name in candidates(source)}
+    return named.union(*(config.join or {}).values())
 
 
 def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: str) -> Record:
@@ -41,16 +74,36 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
         for field, wanted in config.fields.items()
         if (key := next((name for name in candidates(wanted) if row.get(name) is not None), None)) is not None
     }
+    found |= _joined(row, config, where)
     for field in _required(config, found):
         if field not in found:
             raise _missing(field, row.keys(), config, where)
     record: Record = {"source": source}
     for field, value in found.items():
-        record[field] = _READ[field](value, config, where) if field in _READ else value
+        record[field] = READ[field](value, config, where) if field in READ else value
     _check_tags(record, where)
     if "spans" in record and "text" in record:
         check_spans(record["spans"], len(record["text"]), where)
     return record
+
+
+def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str, str]:
+    """The fields that are made of several columns."""
+    found = {}
+    for field, columns in (config.join or {}).items():
+        missing = [column for column in columns if column not in row]
+        if missing and len(missing) < len(columns):
+            names = [str(name) for name in row if name is not None]
+            close = nearest(str(missing[0]), names)
+            raise UserError(
+                f"there is no `{missing[0]}`, which data.join.{field} names; there is: {', '.join(names[:15])}",
+                where=where,
+                remedy=f"Did you mean {close[0]}?" if close else "Name columns that are there.",
+            )
+        if not missing:
+            texts = [read_text(row[column], config, where) for column in columns if row[column] is not None]
+            found[field] = " ".join(text for text in texts if text)
+    return found
 
 
 def check_unique_ids(records: Sequence[Record]) -> None:
@@ -92,6 +145,9 @@ def check_spans(spans: Sequence[Mapping[str, Any]], length: int, where: str) -> 
 def _required(config: DataConfig, found: Collection[str]) -> list[str]:
     """The fields a record must have: where both ways to write NER are configured, one of them."""
     wanted = [field for field, source in config.fields.items() if source is not None and field != "id"]
+    wanted += [field for field in config.join or () if field not in wanted]
+    if "tags" in wanted and "label" in wanted:  # not narrowed down by for_task: tokens and tags are the rule
+        wanted.remove("label")
     if "tokens" in wanted and "text" in wanted:
         other = {"tokens", "tags"} if "text" in found and "tokens" not in found else {"text", "spans"}
         return [field for field in wanted if field not in other]
@@ -99,10 +155,11 @@ def _required(config: DataConfig, found: Collection[str]) -> list[str]:
 
 
 def _missing(field: str, present: Collection[Any], config: DataConfig, where: str) -> UserError:
-    names = [str(name) for name in present if name is not None]
-    asked = " or ".join(f"`{name}`" for name in candidates(config.fields[field]))
+    names = [name for name in present if isinstance(name, str)] or [str(n) for n in present if n is not None]
+    sources = candidates(config.fields.get(field)) or (config.join or {})[field]
+    asked = " or ".join(f"`{name}`" for name in sources)
     usual = [name for wanted in _USUAL_NAMES.get(field, ()) for name in names if name.casefold() == wanted]
-    close = usual or nearest(str(candidates(config.fields[field])[0]), names) or nearest(field, names)
+    close = usual or nearest(str(sources[0]), names) or nearest(field, names)
     if close:
         name = shorten(close[0])
         remedy = f"If `{name}` holds the {field}, set data.fields.{field}={name}."
@@ -119,121 +176,3 @@ def _check_tags(record: Record, where: str) -> None:
             where=where,
             remedy="Give each token one tag (O for none).",
         )
-
-
-def _read_id(value: Any, config: DataConfig, where: str) -> str:
-    return _read_text(str(value), config, where)
-
-
-def _read_text(value: Any, config: DataConfig, where: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong_type("the text", "a text", value, where)
-    return _sound(value, where)
-
-
-def _read_tokens(value: Any, config: DataConfig, where: str) -> list[str]:
-    words = _as_list(value, "tokens", where)
-    for position, word in enumerate(words):
-        if not isinstance(word, str):
-            raise _wrong_type(f"token {position}", "a text", word, where)
-    _sound("".join(words), where)
-    return words
-
-
-def _read_tags(value: Any, config: DataConfig, where: str) -> list[str]:
-    names, tags = config.label_names, []
-    for position, tag in enumerate(_as_list(value, "tags", where)):
-        is_number = type(tag) is int or (isinstance(tag, str) and tag.isdecimal())
-        if is_number and names is not None:
-            if not 0 <= int(tag) < len(names):
-                raise UserError(
-                    f"tag {position} is {tag}, but data.label_names names only 0 to {len(names) - 1}",
-                    where=where,
-                    remedy="Add the missing names, in the order of their numbers.",
-                )
-            tag = names[int(tag)]
-        elif is_number and not isinstance(tag, str):
-            raise UserError(
-                f"tag {position} is the number {tag}, not a name",
-                where=where,
-                remedy="Set data.label_names=[O,B-PER,I-PER,…], in the order of the numbers.",
-            )
-        if not isinstance(tag, str) or not tag.strip():
-            raise _wrong_type(f"tag {position}", "a name such as B-PER or O", tag, where)
-        tags.append(_sound(tag.strip(), where))
-    return tags
-
-
-def _read_spans(value: Any, config: DataConfig, where: str) -> list[dict[str, Any]]:
-    spans = []
-    for position, span in enumerate(_as_list(value, "spans", where)):
-        if isinstance(span, Mapping):
-            label = next((span[key] for key in _SPAN_LABELS if span.get(key) is not None), None)
-            parts: Sequence[Any] = (span.get("start"), span.get("end"), label)
-        else:
-            parts = span if isinstance(span, (list, tuple)) else ()
-        if [type(part) for part in parts] != [int, int, str]:
-            form = '{"start": 0, "end": 5, "label": "PER"} or [0, 5, "PER"]'
-            raise _wrong_type(f"span {position}", form, span, where)
-        spans.append({"start": parts[0], "end": parts[1], "label": _sound(parts[2].strip(), where)})
-        if not spans[-1]["label"]:
-            raise UserError(f"span {position} has an empty label", where=where, remedy="Name the type of the entity.")
-    return spans
-
-
-_READ: dict[str, Callable[[Any, DataConfig, str], Any]] = {
-    "id": _read_id,
-    "text": _read_text,
-    "tokens": _read_tokens,
-    "tags": _read_tags,
-    "spans": _read_spans,
-}
-
-
-def _as_list(value: Any, name: str, where: str) -> list[Any]:
-    """A list as it is, or as a table's cell has it: JSON, Python's notation, or words between spaces."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if not isinstance(value, str):
-        raise _wrong_type(f"the field of the {name}", "a list", value, where)
-    if not (value.lstrip().startswith("[") and value.rstrip().endswith("]")):
-        if name == "spans":
-            raise _wrong_type(f"the field of the {name}", "a list", value, where)
-        return [word for word in re.split("[ \t\r\n]+", value) if word]
-    try:
-        items = json.loads(value)
-    except ValueError:
-        # NumPy's notation ['a' 'b'] would be read as one string 'ab'.
-        items = None if re.search(r"""['"][ \n]+['"]""", value) else _python_list(value)
-    if not isinstance(items, list):
-        form = 'a list such as ["EU", "rejects"] or words between spaces'
-        raise _wrong_type(f"the field of the {name}", form, value, where)
-    return items
-
-
-def _python_list(value: str) -> Any:
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-
-
-def _sound(text: str, where: str) -> str:
-    if not text.isascii() and (half := _SURROGATES.search(text)):
-        raise UserError(
-            f"half a character (the lone surrogate U+{ord(half.group()):04X}) stands in the text",
-            where=where,
-            remedy="Write the file again with whole characters; the writer cut a text in the middle of one.",
-        )
-    if "\x00" in text:
-        raise UserError("a NUL character stands in the text", where=where, remedy="Remove it.")
-    return text
-
-
-def _wrong_type(what: str, expected: str, value: Any, where: str) -> UserError:
-    shown = json.dumps(value, ensure_ascii=False, default=str)
-    return UserError(
-        f"{what} must be {expected}, but is {shorten(shown, 80)}",
-        where=where,
-        remedy="Correct the row, or the mapping in data.fields.",
-    )

@@ -15,6 +15,7 @@ _ENDINGS = {
     "jsonl": ("jsonl", "ndjson", "json"),
     "csv": ("csv", "tsv", "txt"),
     "parquet": ("parquet",),
+    "labelled_lines": ("txt", "label", "lines"),
 }
 _STEMS = {
     "train": ("train", "training"),
@@ -73,16 +74,17 @@ def find_sample(config: DataConfig) -> SplitPaths:
         )
     found: SplitPaths = {}
     for split in SPLITS:
-        with as_file(folder / f"{split}.conll") as file:
-            if file.is_file():
-                found[split] = [file]
+        for ending in ("conll", "jsonl"):
+            with as_file(folder / f"{split}.{ending}") as file:
+                if file.is_file():
+                    found[split] = [file]
     return found
 
 
-def unlabelled_sample(name: str = "ner") -> list[str]:
-    """The sample's unlabelled sentences."""
-    text = (files("rag_lightning.data") / "samples" / name / "unlabelled.txt").read_text("utf-8")
-    return [line for line in text.split("\n") if line.strip()]
+def unlabelled_sample(name: str = "ner") -> Path:
+    """The file of the sample's unlabelled texts."""
+    with as_file(files("rag_lightning.data") / "samples" / name / "unlabelled.txt") as file:
+        return file
 
 
 def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> SplitPaths:
@@ -96,7 +98,7 @@ def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> S
         elif chosen := _conventional_file(config, split, [file for file in there if file not in taken], folder):
             found[split] = [chosen]
     if "train" not in found and only not in found:
-        data = [file for file in there if _ending(file) in _ENDINGS[config.file_format]]
+        data = [file for file in there if ending_of(file) in _ENDINGS[config.file_format]]
         if not found and len(data) == 1:
             return {"train": data}
         raise UserError(
@@ -147,7 +149,8 @@ def _patterns(config: DataConfig, split: str) -> list[str]:
     return exact + special + suffix + loose
 
 
-def _ending(file: Path) -> str:
+def ending_of(file: Path) -> str:
+    """``csv`` of ``train.csv`` and ``train.CSV.gz``."""
     return Path(file.name.removesuffix(".gz")).suffix.removeprefix(".").lower()
 
 

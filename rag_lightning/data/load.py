@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_lightning.data.fields import check_unique_ids
-from rag_lightning.data.files import SplitPaths, find_files, find_sample
+from rag_lightning.data.fields import check_unique_ids, for_task
+from rag_lightning.data.files import SplitPaths, ending_of, find_files, find_sample
 from rag_lightning.data.near_duplicates import words_of
 from rag_lightning.data.options import SPLITS, DataConfig
 from rag_lightning.data.readers import READERS
 from rag_lightning.data.records import Record, Splits
+from rag_lightning.data.shots import take_shots
 from rag_lightning.data.splits import divide, label_types, subset
+from rag_lightning.data.unlabelled import find_unlabelled, read_unlabelled
 from rag_lightning.errors import UserError
 
 
@@ -20,37 +22,64 @@ class LoadedData:
     """What was read.
 
     Attributes:
-        splits: train, and validation and test unless their share is 0.
+        splits: train, and validation and test unless their share is 0; with shots, or a file of further texts, also
+            unlabelled: records without the task's labels.
         notes: sentences that a reader of the results should know.
         files: the files that were read, each once.
+        labels: with shots the labels (types of entity) of all training examples, since a few need not have them all;
+            else empty.
     """
 
     splits: Splits
     notes: list[str]
     files: list[Path]
+    labels: tuple[str, ...] = ()
 
 
 def load_splits(config: DataConfig, seed: int, label_field: str = "tags") -> LoadedData:
-    """Read all splits; cut a missing one from train; keep as many examples as ``config.limit`` says.
+    """Read all splits; cut a missing one from train; keep as many examples as ``config.limit`` says; take shots.
 
     Args:
-        seed: of the random subsets of ``config.limit``. The division has its own, ``config.split.seed``.
+        seed: of the random subsets of ``config.limit`` and, if they have none, of the shots. The division has its own,
+            ``config.split.seed``.
         label_field: the field of a record by which examples are stratified.
 
     Raises:
         UserError: for any mistake in the data or the config, with file, line and remedy.
     """
     paths = _paths(config)
+    config = for_task(config, label_field)
     notes: list[str] = []
     splits = {split: _read_split(split, files, config, notes) for split, files in paths.items()}
     splits = _with_missing_splits(splits, config, label_field, notes)
     _note_repeated_examples(splits, notes)
     for split in splits:
         splits[split] = _limited(split, splits[split], config, seed, label_field, notes)
-    return LoadedData(splits, notes, list(dict.fromkeys(file for files in paths.values() for file in files)))
+    labels = tuple(sorted(_types(splits["train"], label_field))) if config.few_shot else ()
+    read = [file for files in paths.values() for file in files]
+    if pool := _pool(splits, config, seed, label_field, notes, read):
+        splits["unlabelled"] = pool
+    return LoadedData(splits, notes, list(dict.fromkeys(read)), labels)
 
 
-def load_split(config: DataConfig, split: str) -> LoadedData:
+def _pool(
+    splits: Splits, config: DataConfig, seed: int, label_field: str, notes: list[str], read: list[Path]
+) -> list[Record]:
+    """The unlabelled texts: what the shots leave of train (which is changed), and those of a file."""
+    pool: list[Record] = []
+    if config.few_shot:
+        shots = take_shots(splits["train"], config, seed, label_field)
+        splits["train"], pool = shots.chosen, shots.pool
+        notes += shots.notes
+    if (file := find_unlabelled(config)) is not None:
+        texts = read_unlabelled(file, config, label_field)
+        notes.append(f"{_count(len(texts), 'text')} of {file.name} {'is' if len(texts) == 1 else 'are'} unlabelled.")
+        pool += texts
+        read.append(file)
+    return pool
+
+
+def load_split(config: DataConfig, split: str, label_field: str = "tags") -> LoadedData:
     """One split alone, whole and as it is: for evaluating on other data. A lone file is the split that is asked for.
 
     Raises:
@@ -64,7 +93,7 @@ def load_split(config: DataConfig, split: str) -> LoadedData:
             f"the data have no {split} split", where="split", remedy=f"Set split to one of: {', '.join(paths)}."
         )
     notes: list[str] = []
-    records = _read_split(split, paths[split], config, notes)
+    records = _read_split(split, paths[split], for_task(config, label_field), notes)
     return LoadedData({split: records}, notes, list(paths[split]))
 
 
@@ -76,8 +105,12 @@ def content_fingerprint(config: DataConfig, only: str | None = None) -> str:
     digest = hashlib.sha256()
     if config.source == "hub":
         digest.update(f"hub\n{config.hub_dataset}\n{config.revision}\n{config.config}".encode())
-        return digest.hexdigest()
-    for split, files in _paths(config, only).items():
+        paths: SplitPaths = {}
+    else:
+        paths = dict(_paths(config, only))
+    if only is None and (further := find_unlabelled(config)) is not None:
+        paths["unlabelled"] = [further]
+    for split, files in paths.items():
         for file in files:
             with file.open("rb") as stream:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -102,7 +135,7 @@ def _may_be_any_split(config: DataConfig, files: Sequence[Path]) -> bool:
 
 
 def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: list[str]) -> list[Record]:
-    records = [record for file in files for record in READERS[config.file_format](file, config, split)]
+    records = [record for file in files for record in READERS[_format(file, config)](file, config, split)]
     check_unique_ids(records)
     kept = [record for record in records if words_of(record)]
     if len(kept) < len(records):
@@ -110,6 +143,10 @@ def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: li
     if not kept:
         raise UserError(f"no example of the {split} split has a word", where=str(files[0]), remedy="Check data.fields.")
     return [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
+
+
+def _format(file: Path, config: DataConfig) -> str:
+    return ending_of(file) if config.source == "sample" else config.file_format
 
 
 def _with_missing_splits(splits: Splits, config: DataConfig, label_field: str, notes: list[str]) -> Splits:

@@ -11,7 +11,7 @@ from rag_lightning.data.records import Record
 
 # 16 bands of 4 values: a pair of Jaccard similarity 0.7 meets in one of them with probability 0.99.
 _BANDS, _ROWS = 16, 4
-_NO_TEXT = ("id", "source")
+_NO_TEXT = ("id", "source", "label")
 _SIMILAR = 0.7
 # Members of a bucket are compared with the last few before them only: thousands of copies stay linear.
 _COMPARED = 4

@@ -1,6 +1,7 @@
 """The ``data`` group of the config: where examples come from, how they are read and divided."""
 
 import codecs
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -56,8 +57,9 @@ class DataConfig(_Options):
     """Where examples come from and how they are read."""
 
     name: str = Field(description="short name, used in names of runs")
-    format: Literal["conll", "jsonl", "csv", "parquet", "hub", "sample"] = Field(
-        description="form of the files; hub = parquet from the Hugging Face Hub, sample = embedded sample"
+    format: Literal["conll", "jsonl", "csv", "parquet", "labelled_lines", "hub", "sample"] = Field(
+        description="form of the files; labelled_lines = a label and a text in each line, hub = parquet from the "
+        "Hugging Face Hub, sample = embedded sample"
     )
     path: str | None = Field(
         None,
@@ -76,8 +78,18 @@ class DataConfig(_Options):
         description="task field -> column number (from 0; negative from the end) or column/field name; "
         "a list = the first one that the data have; null = not read",
     )
-    label_names: list[str] | None = Field(
-        None, description="names of labels that are stored as whole numbers, in the order of the numbers"
+    join: dict[str, list[int | str]] | None = Field(
+        None,
+        description="task field -> several columns whose texts make it, with a space between: {text: [title, body]}; "
+        "where the data have none of them, `fields` says what is read",
+    )
+    label_names: list[str] | dict[str, str] | None = Field(
+        None,
+        description="names of labels that are stored as whole numbers, in the order of the numbers; or a mapping of "
+        "what is stored to names",
+    )
+    label_pattern: str | None = Field(
+        None, description="a regular expression: what it finds in a stored label (its first group, if any) is the label"
     )
     group_by: int | str | None = Field(
         None, description="csv: the column that says to which example a row belongs (one token a row)"
@@ -92,6 +104,36 @@ class DataConfig(_Options):
     encoding: str = Field("utf-8", description="character encoding of the files")
     split: SplitShares = Field(default_factory=SplitShares, description="how a missing split is cut from train")
     limit: SplitLimits = Field(default_factory=SplitLimits, description="how many examples to keep")
+    shots: int | None = Field(
+        None, ge=0, description="labelled training examples; the rest of train is the unlabelled pool"
+    )
+    shots_per_label: int | None = Field(None, ge=1, description="as shots, for each label (each type of entity)")
+    shots_seed: int | None = Field(None, ge=0, description="of the choice of shots; null = the run's seed")
+    unlabelled: str | None = Field(
+        None,
+        description="a file of further texts for the unlabelled pool (.txt with a text a line, or like the data); a "
+        "sample brings its own where shots are set",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_count_shots(self) -> "DataConfig":
+        if self.shots is not None and self.shots_per_label is not None:
+            raise ValueError("set either shots or shots_per_label, not both")
+        return self
+
+    @field_validator("label_names", mode="before")
+    @classmethod
+    def _numbers_are_labels_too(cls, value: Any) -> Any:
+        return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("label_pattern")
+    @classmethod
+    def _readable_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"this is no regular expression ({error})") from None
+        return value
 
     @field_validator("separator")
     @classmethod
@@ -120,8 +162,8 @@ class DataConfig(_Options):
         return "files"
 
     @property
-    def file_format(self) -> Literal["conll", "jsonl", "csv", "parquet"]:
-        """The form of the files that are read in the end."""
+    def file_format(self) -> Literal["conll", "jsonl", "csv", "parquet", "labelled_lines"]:
+        """The form of the files that are read in the end (a sample's files tell theirs by their ending)."""
         if self.format == "sample":
             return "conll"
         if self.format == "hub" or self.source == "hub":
@@ -140,6 +182,11 @@ class DataConfig(_Options):
                 "data=hub needs the name of a data set", where="data.hub_name", remedy="Set data.hub_name=owner/name."
             )
         return self.hub_name
+
+    @property
+    def few_shot(self) -> bool:
+        """Whether only some of the training examples keep their labels."""
+        return self.shots is not None or self.shots_per_label is not None
 
     def names_files(self) -> bool:
         """Whether the user named files for any split."""

@@ -61,7 +61,7 @@ def write_split(folder: Path, split: str, records: list[Record], batches: Iterab
     writer: pa.RecordBatchFileWriter | None = None
     with pa.OSFile(str(folder / f"{split}.arrow"), "wb") as sink:
         for columns in batches:
-            batch = pa.record_batch({name: _array(values) for name, values in columns.items()})
+            batch = pa.record_batch({name: _array(name, values) for name, values in columns.items()})
             if writer is None:
                 writer = pa.ipc.new_file(sink, batch.schema)
             if batch.num_rows or writer is None:
@@ -72,10 +72,13 @@ def write_split(folder: Path, split: str, records: list[Record], batches: Iterab
         lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def _array(values: list[Any]) -> pa.Array:
+_NARROW = ("input_ids", "labels", "words")  # numbers that fit 32 bits; bit masks of rules need more
+
+
+def _array(name: str, values: list[Any]) -> pa.Array:
     if not values or isinstance(values[0], list):
-        return pa.array(values, type=pa.list_(pa.int32()))
-    return pa.array(values, type=pa.int32())
+        return pa.array(values, type=pa.list_(pa.int32() if name in _NARROW else pa.int64()))
+    return pa.array(values, type=pa.float32() if name == "weight" else pa.int32())
 
 
 def cached(root: Path, fingerprint: str, write: Write) -> tuple[Path, bool]:

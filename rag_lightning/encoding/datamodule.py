@@ -13,18 +13,22 @@ import pytorch_lightning as pl
 from rag_lightning import __version__
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.config.schema import BatchingConfig, EncodingConfig
-from rag_lightning.data.load import load_split, load_splits
+from rag_lightning.data.load import LoadedData, load_split, load_splits
 from rag_lightning.data.options import DataConfig
-from rag_lightning.data.records import Record
+from rag_lightning.data.records import Record, Splits
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit, cached, write_split
 from rag_lightning.encoding.loader import EncodedDataset, ResumableLoader
-from rag_lightning.encoding.render import Render, render_plain
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.guide import Guide
+from rag_lightning.rules.ruleset import check_labels
 from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task
+from rag_lightning.template.build import save_render
+from rag_lightning.template.rendering import Rendering
 
 log = logging.getLogger(__name__)
+LARGE = 2000  # rows from which padding costs more than mixed batches gain: a step is then one of many
 CHUNK = 2000  # records encoded at a time: bounds memory, and the Arrow batches on disk
 
 
@@ -36,21 +40,23 @@ class GuidedDataModule(pl.LightningDataModule):
         content: fingerprint of the data's content.
         task, options: what is to be learned.
         words: the encoder of the backbone's tokenizer, and its fingerprint in ``model``.
+        guide: rules and the ways in which they take part.
+        rendering: how a template shapes the input.
         only: read this split alone, as it is, for an evaluation; None reads all and cuts missing ones from train.
-        render: the hook where a template and rules shape the input; ``render_name`` identifies it in the cache.
     """
 
     def __init__(
         self, *, data: DataConfig, content: str, task: Task, options: Any, words: WordEncoder, model: str,
-        batching: BatchingConfig, encoding: EncodingConfig, seed: int,
-        only: str | None = None, render: Render = render_plain, render_name: str = "plain",
+        batching: BatchingConfig, encoding: EncodingConfig, seed: int, guide: Guide, rendering: Rendering,
+        only: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.data, self.content = data, content
         self.task, self.options = task, options
         self.words, self.model = words, model
         self.batching, self.encoding, self.seed = batching, encoding, seed
-        self.only, self.render, self.render_name = only, render, render_name
+        self.guide, self.rendering, self.only = guide, rendering, only
+        self.learn_from = "train"  # the split of the training on labelled examples
         self.splits: dict[str, EncodedSplit] = {}
         self.meta: dict[str, Any] = {}
 
@@ -60,7 +66,8 @@ class GuidedDataModule(pl.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        return list(self.meta["notes"])
+        cut = [note for name, split in self.splits.items() if (note := _cut_note(name, split))]
+        return [*self.meta["notes"], *cut]
 
     def fingerprint(self) -> str:
         """Of everything that the encoded data depend on."""
@@ -73,7 +80,8 @@ class GuidedDataModule(pl.LightningDataModule):
             "tokenizer": self.model,
             "max_length": self.words.max_length,
             "overlap": self.encoding.overlap,
-            "render": self.render_name,
+            "rendering": self.rendering.fingerprint,
+            "guide": self.guide.fingerprint,
             "seed": self.seed,
             "only": self.only,
         }
@@ -111,14 +119,45 @@ class GuidedDataModule(pl.LightningDataModule):
                     remedy="Set a share above 0, such as 0.1, or add a file for it.",
                 )
         else:
-            loaded = load_split(self.data, self.only)
-        prepared = self.task.prepare(loaded.splits, self.options)
-        context = EncodingContext(self.words, prepared.labels, self.options, self.encoding.overlap, self.render)
-        for name, records in prepared.splits.items():
+            loaded = load_split(self.data, self.only, label_field=self.task.label_field)
+        prepared = self.task.prepare(loaded.splits, self._with_known_labels(loaded))
+        check_labels(self.guide.ruleset, self.task.rule_labels(prepared.labels), "rules")
+        splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
+        notes = [*loaded.notes, *prepared.notes]
+        if self.guide.supervises and "unlabelled" in splits:
+            splits["weak"] = self._weakly_labelled(splits, prepared, notes)
+        context = self._context(splits.get("train", []), prepared.labels)
+        for name, records in splits.items():
             write_split(folder, name, records, self._columns(name, records, context))
-        (folder / "meta.json").write_text(
-            json.dumps(_meta(prepared, loaded.notes), ensure_ascii=False, indent=1), encoding="utf-8"
-        )
+        meta = {
+            "labels": list(prepared.labels),
+            "notes": notes,
+            "sizes": {name: len(records) for name, records in splits.items()},
+            "render": save_render(context.render),
+        }
+        (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    def _with_known_labels(self, loaded: LoadedData) -> Any:
+        """The options with all labels that are known of: a few shots need not have each."""
+        if not loaded.labels or getattr(self.options, "labels", ()) is not None:
+            return self.options
+        return self.options.model_copy(update={"labels": list(loaded.labels)})
+
+    def _weakly_labelled(self, splits: Splits, prepared: Prepared, notes: list[str]) -> list[Record]:
+        pool = splits["unlabelled"]
+        records = self.guide.weakly_labelled(pool, self.task.rule_labels(prepared.labels), self.seed)
+        notes.append(f"Rules labelled {len(records):,} of {len(pool):,} unlabelled examples.")
+        return records
+
+    def context(self) -> EncodingContext:
+        """How records are encoded, once the labels are known."""
+        return self._context(self.splits["train"].records, self.labels)
+
+    def _context(self, train: list[Record], labels: tuple[str, ...]) -> EncodingContext:
+        return EncodingContext(
+            self.words, labels, self.options, self.encoding.overlap, self.rendering.render(train, labels),
+            lambda record: self.guide.columns(record, labels), self.guide.column_names,
+        )  # fmt: skip
 
     def _columns(self, split: str, records: list[Record], context: EncodingContext) -> Iterator[Columns]:
         from rich.progress import track
@@ -128,6 +167,27 @@ class GuidedDataModule(pl.LightningDataModule):
         for start in shown:
             yield self.task.output.encode(records[start : start + CHUNK], start, context)
 
+    def add_mixture(self, name: str, further: list[Record], weight: float, folder: Path) -> None:
+        """A split of the labelled examples and further ones, which count ``weight`` beside them in the loss.
+
+        Args:
+            name: of the new split.
+            further: records with labels and, where there are rules, hits.
+            weight: of each of them; a labelled example counts 1.
+            folder: where its encoded form is kept.
+        """
+        train = self.splits["train"].records
+        records = [*train, *further]
+
+        def weighted(columns: Columns) -> Columns:
+            weights = [1.0 if example < len(train) else weight for example in columns["example"]]
+            return {**columns, "weight": weights}
+
+        folder.mkdir(parents=True, exist_ok=True)
+        context = self.context()
+        write_split(folder, name, records, map(weighted, self._columns(name, records, context)))
+        self.splits[name] = EncodedSplit.open(folder, name)
+
     def budget(self) -> int:
         """Padded tokens in a training batch."""
         if self.batching.tokens is not None:
@@ -136,10 +196,14 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def batches_per_epoch(self) -> int:
         """Of training; the same on any number of devices."""
-        return len(self._plan("train", self.budget(), training=True))
+        return len(self._plan(self.learn_from, self.budget(), training=True))
 
     def train_dataloader(self) -> ResumableLoader:
-        return self._loader("train", self.budget(), training=True)
+        return self.training_loader(self.learn_from)
+
+    def training_loader(self, split: str) -> ResumableLoader:
+        """Batches of any split, as in training."""
+        return self._loader(split, self.budget(), training=True)
 
     def val_dataloader(self) -> ResumableLoader:
         return self._loader("validation", self.batching.eval_tokens, training=False)
@@ -152,7 +216,8 @@ class GuidedDataModule(pl.LightningDataModule):
         return self._loader(split, self.batching.eval_tokens, training=False)
 
     def _loader(self, name: str, budget: int, *, training: bool) -> ResumableLoader:
-        padding = {**self.task.output.padding, "input_ids": self.words.tokenizer.pad_token_id}
+        marks = dict.fromkeys(self.guide.column_names, 0)
+        padding = {**self.task.output.padding, **marks, "input_ids": self.words.tokenizer.pad_token_id}
         rank, world_size = self._place()
         dataset = EncodedDataset(self.splits[name], padding, deal_out=training, rank=rank, world_size=world_size)
         return ResumableLoader(dataset, self._plan(name, budget, training=training), self.batching.workers)
@@ -161,16 +226,25 @@ class GuidedDataModule(pl.LightningDataModule):
         rank, world_size = self._place()
         return BatchPlan(
             self.splits[name].lengths, budget, shuffle=training, seed=self.seed, rank=rank, world_size=world_size,
-            by_length=self.batching.by_length or not training,
+            by_length=not training or self._by_length(self.splits[name]),
         )  # fmt: skip
+
+    def _by_length(self, split: EncodedSplit) -> bool:
+        wanted = self.batching.by_length
+        return len(split) >= LARGE if wanted == "auto" else bool(wanted)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
-def _meta(prepared: Prepared, notes: list[str]) -> dict[str, Any]:
-    return {
-        "labels": list(prepared.labels),
-        "notes": [*notes, *prepared.notes],
-        "sizes": {name: len(records) for name, records in prepared.splits.items()},
-    }
+def _cut_note(name: str, split: EncodedSplit) -> str | None:
+    """What of a split's examples found no room, where the output kind counts it in a column ``cut``."""
+    if "cut" not in split.table.column_names or not len(split):
+        return None
+    lost = split.table.column("cut").to_numpy()
+    if not lost.any():
+        return None
+    return (
+        f"{int((lost > 0).sum()):,} of {len(split):,} {name} texts are longer than the model's window and are read up "
+        f"to its end only; {lost.sum() / (lost.sum() + split.lengths.sum()):.1%} of all tokens are not read."
+    )

@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit
 
+UNLABELLED = -100  # torch's default for labels that count in no loss
+
 
 class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
     """Rows of an :class:`EncodedSplit`, taken a batch at a time.
@@ -47,7 +49,7 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
             own, absent = rows[:1], True
         batch = self._collate(own)
         if absent and "labels" in batch:
-            batch["labels"] = torch.full_like(batch["labels"], self.padding["labels"])
+            batch["labels"] = torch.full_like(batch["labels"], UNLABELLED)
         total = float(self.split.n_labels[rows].sum()) / world_size
         batch["normaliser"] = torch.tensor(max(total, 1.0))
         return batch
@@ -61,7 +63,7 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
                 pieces = [(*views[chunk], row) for chunk, row in zip(chunks, inside, strict=True)]
                 columns[name] = [values[offsets[row] : offsets[row + 1]] for offsets, values, row in pieces]
             else:
-                columns[name] = [int(views[chunk][row]) for chunk, row in zip(chunks, inside, strict=True)]
+                columns[name] = [views[chunk][row].item() for chunk, row in zip(chunks, inside, strict=True)]
         return pad_columns(columns, self.padding)
 
 

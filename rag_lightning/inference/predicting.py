@@ -16,8 +16,8 @@ from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.batches import by_budget
 from rag_lightning.encoding.loader import pad_columns
-from rag_lightning.encoding.render import render_plain
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.features import guided_logits
 from rag_lightning.inference.saved import SavedRun, load_run
 from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.tasks.task import EncodingContext, Task
@@ -68,7 +68,10 @@ class Predictor:
             ) from None
         precision = str(run.config.trainer.get("precision", "auto"))
         accelerate(run.network, run.config.speed, accelerator=self.device.type, precision=precision)
-        self.context = EncodingContext(run.words, run.labels, run.options, run.config.encoding.overlap, render_plain)
+        self.context = EncodingContext(
+            run.words, run.labels, run.options, run.config.encoding.overlap, run.rendering.render((), run.labels),
+            lambda record: run.guide.columns(record, run.labels), run.guide.column_names,
+        )  # fmt: skip
 
     def answers(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """One answer per record, in order."""
@@ -83,16 +86,18 @@ class Predictor:
         """The task's predictions of some records, computed in batches of similar length."""
         import numpy as np
 
-        bare = [{key: value for key, value in record.items() if key != "tags"} for record in records]
+        label = self.run.task.label_field
+        bare = [{key: value for key, value in record.items() if key != label} for record in records]
+        bare = self.run.guide.annotate(bare)
         columns = self.run.task.output.encode(bare, 0, self.context)
         lengths = np.array([len(ids) for ids in columns["input_ids"]], dtype=np.int64)
-        padding = {**self.run.task.output.padding, "input_ids": self.run.words.tokenizer.pad_token_id}
+        marks = dict.fromkeys(self.run.guide.column_names, 0)
+        padding = {**self.run.task.output.padding, **marks, "input_ids": self.run.words.tokenizer.pad_token_id}
         decoded = []
         for rows in by_budget(lengths, np.argsort(-lengths, kind="stable"), self.tokens):
             chosen = {name: [values[row] for row in rows] for name, values in columns.items()}
             batch = {name: tensor.to(self.device) for name, tensor in pad_columns(chosen, padding).items()}
-            logits = self.run.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            decoded.append(self.run.task.output.decode(logits, batch))
+            decoded.append(self.run.task.output.decode(guided_logits(self.run.network, batch), batch))
         return self.run.task.output.assemble(records, decoded, self.run.labels)
 
 

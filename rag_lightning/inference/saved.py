@@ -1,6 +1,7 @@
 """A finished run, loaded from its folder."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,24 @@ from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import validate_train
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.checks import for_mask
+from rag_lightning.guidance.embedder import embedder_of
+from rag_lightning.guidance.equip import equip_network, equip_task
+from rag_lightning.guidance.guide import Guide
+from rag_lightning.guidance.saved import load_equipment, load_guide, load_rendering, load_verbalizer
 from rag_lightning.model.files import fingerprint
 from rag_lightning.model.interface import padding_side
 from rag_lightning.model.load import load_network, window_length
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.resolve import architecture, resolve
 from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
+from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.tasks.registry import get_task
-from rag_lightning.tasks.task import Task
+from rag_lightning.tasks.task import EncodingContext, Task
+from rag_lightning.template.rendering import Rendering
 from rag_lightning.training.folder import RunFolder
+from rag_lightning.tuning.freeze import check_frozen_layers
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,8 @@ class SavedRun:
     network: Any
     words: WordEncoder
     model: str
+    guide: Guide
+    rendering: Rendering
 
 
 def load_run(path: str) -> SavedRun:
@@ -55,10 +67,26 @@ def load_run(path: str) -> SavedRun:
     resolve(saved)  # says what is missing or cut off, before anything is loaded
     shape = architecture(folder.model)
     labels = tuple(shape.id2label[i] for i in range(len(shape.id2label)))
-    tokenizer = load_tokenizer(folder.model, padding_side=padding_side(shape.model_type, task.output.name))
-    network = load_network(folder.model, task.output.name, labels, saved, config.seed)
+    words_of_labels = load_verbalizer(folder.model)
+    head = task.output.name if words_of_labels is None else CLOZE_HEAD
+    tokenizer = load_tokenizer(folder.model, padding_side=padding_side(shape.model_type, head))
+    words = WordEncoder(tokenizer, window_length(shape, config.model.max_length))
+    network = load_network(folder.model, head, labels, saved, config.seed)
+    ways = config.guidance if words_of_labels is None else for_mask(config.guidance, config.model.pooling)
+    guide = load_guide(folder.model, ways, task.of_tokens)
+    equip_network(network, guide, labels, tokenizer, check_frozen_layers(shape, config.tuning.frozen_layers, head))
+    load_equipment(network, folder.model)
+    task, options = equip_task(task, guide, network, labels), task.options(**config.task)
+    rendering = load_rendering(folder.model, embedder_of(_original(config), saved))
+    if words_of_labels is not None:
+        context = EncodingContext(words, labels, options, config.encoding.overlap, rendering.render((), labels))
+        task = replace(task, output=equip_cloze(network, task.output, context, words_of_labels)[0], pipeline=None)
     return SavedRun(
-        folder, config, plain, task, task.options(**config.task), labels, network,
-        WordEncoder(tokenizer, window_length(shape, config.model.max_length)),
-        fingerprint(folder.model, weights=False),
+        folder, config, plain, task, options, labels, network, words, fingerprint(folder.model, weights=False), guide,
+        rendering,
     )  # fmt: skip
+
+
+def _original(config: TrainConfig) -> Callable[[], Path]:
+    """The backbone before training, by which nearest examples were chosen."""
+    return lambda: resolve(config.model).folder

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
@@ -28,6 +29,7 @@ from rag_lightning.model.interface import (
     layers_of,
 )
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.model.pooling import CONFIG_KEY, PooledClassifier, choose_pooling, drop_marker, without_pooler
 from rag_lightning.model.resolve import architecture
 
 LONGEST_BY_DEFAULT = 512
@@ -59,7 +61,7 @@ def load_network(
         folder: a resolved model.
         output_kind: token_labels, sequence_label, span, text or masked_tokens.
         labels: the label names in the order of their ids; unused where the head has none.
-        config: dropout, random_init and trust_remote_code are read.
+        config: dropout, pooling, random_init and trust_remote_code are read.
         seed: of the new head's weights (of all with ``random_init``); torch's state is left as it was.
         pad_token_id: the tokenizer's, for models whose config names none.
 
@@ -74,37 +76,55 @@ def load_network(
         wanted.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(wanted, "pad_token_id", None) is None:
         wanted.pad_token_id = pad_token_id
-    head = _head(output_kind, wanted.model_type)
-    mapping = _renamed_backbone(head, wanted)
+    pooling = choose_pooling(folder, wanted, config) if output_kind == "sequence_label" else "native"
+    was_pooled = hasattr(wanted, CONFIG_KEY)
+    drop_marker(wanted)
+    head = AutoModel if pooling != "native" else _head(output_kind, wanted.model_type)
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.default_generator.manual_seed(seed)
-        if config.random_init:
-            network: PreTrainedModel = head.from_config(wanted, dtype=torch.float32)
-            return network.eval()
-        try:
-            network, info = head.from_pretrained(
-                folder,
-                config=wanted,
-                dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                # Heads of another task may differ in shape and are drawn anew; the backbone is checked below.
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                key_mapping=mapping,
-                trust_remote_code=config.trust_remote_code,
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"The weights in this folder cannot be loaded ({str(error).strip().splitlines()[0]})",
-                where=str(folder),
-                remedy="Check that config.json and model.safetensors belong together.",
-            ) from error
+        network = _build(head, folder, wanted, config)
+        if pooling != "native":
+            pooled = PooledClassifier(network, pooling, len(labels))
+            if was_pooled and not config.random_init:
+                pooled.load_head(folder)
+            # It answers to all that is asked of a model of transformers here.
+            network = cast(PreTrainedModel, pooled)
+    return network.eval()
+
+
+def _build(head: Any, folder: Path, wanted: PretrainedConfig, config: ModelConfig) -> PreTrainedModel:
+    """The model of this class with the folder's weights, or with random ones."""
+    known = head is AutoModel and type(wanted) in AutoModel._model_mapping
+    arguments = without_pooler(AutoModel._model_mapping[type(wanted)]) if known else {}
+    if config.random_init:
+        network: PreTrainedModel = head.from_config(wanted, dtype=torch.float32, **arguments)
+        return network
+    mapping = _renamed_backbone(head, wanted)
+    try:
+        network, info = head.from_pretrained(
+            folder,
+            config=wanted,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            # Heads of another task may differ in shape and are drawn anew; the backbone is checked below.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            key_mapping=mapping,
+            trust_remote_code=config.trust_remote_code,
+            **arguments,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"The weights in this folder cannot be loaded ({str(error).strip().splitlines()[0]})",
+            where=str(folder),
+            remedy="Check that config.json and model.safetensors belong together.",
+        ) from error
     _check_backbone(network, info, folder)
     if mapping:
         # Else save_pretrained would put the old names back, which this head does not find.
         network._weight_conversions = None
-    return network.eval()
+    return network
 
 
 def set_dropout(config: PretrainedConfig, dropout: float | None, attn_dropout: float | None) -> None:

@@ -1,8 +1,11 @@
 """What the config group ``model`` may hold."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Pooling = Literal["auto", "native", "mean", "cls"]
 
 
 class ModelConfig(BaseModel):
@@ -33,6 +36,11 @@ class ModelConfig(BaseModel):
     )
     attn_dropout: float | None = Field(
         None, ge=0, lt=1, description="Dropout of attention weights; null keeps the model's."
+    )
+    pooling: Pooling = Field(
+        "auto",
+        description="What a text's label is read off: native (the family's own head, which transformers' pipeline "
+        "runs too), mean or cls (of the last hidden states); auto is mean for sentence encoders, else native.",
     )
     trust_remote_code: bool = Field(
         False, description="Run Python code that comes with the model. Only for a source that you trust."

@@ -186,7 +186,8 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
             out[3 + index] = bias_grad[part] if bias_grad is not None and wanted[3 + index] else None
     hidden_grad = None
     if needs[0]:
-        hidden_grad = copy.qkv.pull_back(qkv_grad).add_(sum_grad)[:tokens].view(batch, length, width).to(ctx.input_dtype)
+        entry_grad = copy.qkv.pull_back(qkv_grad).add_(sum_grad)
+        hidden_grad = entry_grad[:tokens].view(batch, length, width).to(ctx.input_dtype)
     return hidden_grad, None, None, None, *out
 
 

@@ -24,6 +24,10 @@ class Prepared:
     notes: list[str]
 
 
+def _no_columns(record: Record) -> dict[str, list[int]]:
+    return {}
+
+
 @dataclass(frozen=True)
 class EncodingContext:
     """What an output kind needs to turn records into numbers.
@@ -34,6 +38,8 @@ class EncodingContext:
         options: the task's options.
         overlap: share of a window that the next one repeats.
         render: the hook for templates and rules: a record as segments; its data slot carries the labels.
+        word_columns: further columns with a number for each word of a record, such as the marks of rules.
+        word_column_names: the columns that it gives.
     """
 
     words: WordEncoder
@@ -41,6 +47,8 @@ class EncodingContext:
     options: Any
     overlap: float
     render: Render
+    word_columns: Callable[[Record], dict[str, list[int]]] = _no_columns
+    word_column_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -93,3 +101,14 @@ class Task:
     read_text: Callable[[str], Record]
     answer: Callable[[Record, Any], dict[str, Any]]
     pipeline: str | None = None
+
+    @property
+    def of_tokens(self) -> bool:
+        """Whether words are labelled, rather than whole inputs."""
+        return self.output.name == "token_labels"
+
+    def rule_labels(self, labels: Sequence[str]) -> list[str]:
+        """What rules may vote for: for tags the types behind them."""
+        if not self.of_tokens:
+            return list(labels)
+        return list(dict.fromkeys(label[2:] for label in labels if label != "O"))

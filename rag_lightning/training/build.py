@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.equip import equip_network, equip_task
 from rag_lightning.model.interface import padding_side
 from rag_lightning.model.load import load_network, window_length
 from rag_lightning.model.tokenizer import load_tokenizer
@@ -29,6 +30,9 @@ from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
+from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
+from rag_lightning.tasks.outputs.cloze import equip_cloze
+from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
 from rag_lightning.training.module import FineTuning
 from rag_lightning.training.optimization import Optimization, total_steps
@@ -36,6 +40,8 @@ from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
 from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
+
+EVALUATED = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,12 @@ class Parts:
     frozen: FreezeSummary
     speed: AppliedSpeed
     precision: str
+    verbalizer: Verbalizer | None = None
 
 
 def build_data(plan: Plan, data: DataConfig | None = None, content: str | None = None) -> GuidedDataModule:
     """The data module, encoded and open."""
-    config, kind = plan.config, plan.task.output.name
+    config, kind = plan.config, plan.head
     tokenizer = load_tokenizer(
         plan.model.folder,
         padding_side=padding_side(plan.architecture.model_type, kind),
@@ -65,6 +72,7 @@ def build_data(plan: Plan, data: DataConfig | None = None, content: str | None =
     module = GuidedDataModule(
         data=data or config.data, content=content or plan.content, task=plan.task, options=plan.options, words=words,
         model=plan.model.fingerprint, batching=config.batching, encoding=config.encoding, seed=config.seed,
+        guide=plan.guide, rendering=plan.rendering,
     )  # fmt: skip
     module.setup()
     return module
@@ -75,11 +83,18 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     quiet()
     data = build_data(plan)
     config = plan.config
+    mix_in_weak_labels(plan, data)
     network = load_network(
-        plan.model.folder, plan.task.output.name, data.labels, config.model, config.seed,
+        plan.model.folder, plan.head, data.labels, config.model, config.seed,
         pad_token_id=data.words.tokenizer.pad_token_id,
     )  # fmt: skip
     frozen = freeze(network, plan.frozen_layers)
+    equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers)
+    task = equip_task(plan.task, plan.guide, network, data.labels)
+    verbalizer = None
+    if plan.head == CLOZE_HEAD:
+        output, verbalizer = equip_cloze(network, task.output, data.context())
+        task = replace(task, output=output, pipeline=None)
     accelerator = accelerator_of(config.trainer)
     many = _many_processes(config.trainer)
     precision = str(config.trainer.get("precision", "auto"))
@@ -95,7 +110,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
 
     set_train_mode(network)
     module = FineTuning(
-        network, plan.task, data.labels, lambda split: data.splits[split].records,
+        network, task, data.labels, lambda split: data.splits[split].records,
         optimization=Optimization(
             config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
             config.tuning.head_lr, speed,
@@ -105,7 +120,15 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     resume = ResumePoints(plan.folder / "checkpoints", config.checkpoint, f"validation/{plan.task.headline}", stop)
     dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger))
     trainer = build_trainer(plan, precision, resume, dashboard)
-    return Parts(data, network, module, trainer, resume, dashboard, frozen, speed, precision)
+    return Parts(data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer)
+
+
+def mix_in_weak_labels(plan: Plan, data: GuidedDataModule) -> None:
+    """Let the training on labelled examples see weakly labelled ones beside them, if it shall."""
+    weight = plan.config.guidance.weak.joint_weight
+    if weight > 0 and "weak" in data.splits:
+        data.add_mixture("joint", data.splits["weak"].records, weight, plan.folder / "checkpoints" / "joint")
+        data.learn_from = "joint"
 
 
 def accelerator_of(trainer: dict[str, Any]) -> str:
@@ -183,8 +206,8 @@ def _rows_may_rest(optimizer: dict[str, Any]) -> bool:
 def _training_ids(data: GuidedDataModule) -> torch.Tensor:
     import numpy as np
 
-    column = data.splits["train"].table.column("input_ids")
-    unique = [np.unique(chunk.values.to_numpy()) for chunk in column.chunks]
+    columns = [data.splits[name].table.column("input_ids") for name in data.splits if name not in EVALUATED]
+    unique = [np.unique(chunk.values.to_numpy()) for column in columns for chunk in column.chunks]
     pad = data.words.tokenizer.pad_token_id
     return torch.from_numpy(np.unique(np.concatenate([*unique, [pad]])).astype(np.int64))
 
@@ -209,6 +232,7 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*but have no `val_dataloader`.*")  # a stage is not validated
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen layers are
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*The number of training batches .* is smaller than the logging.*")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rag_lightning.config.overrides import override, shell_command
 from rag_lightning.console import is_rank_zero
+from rag_lightning.guidance.saved import save_guide
+from rag_lightning.model.pooling import is_pooled
 from rag_lightning.report.info import CardInfo, RunInfo
 from rag_lightning.report.terminal import print_closing, print_evaluation
 from rag_lightning.report.write import write_report
@@ -17,6 +19,12 @@ from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.plan import Plan
 
+_PREDICT = 'python -m rag_lightning.predict run={} text="Ada Lovelace lived in London."'
+NO_PIPELINE = (
+    "transformers' pipeline does NOT give this model's answers: its head reads the pooled hidden states of all tokens "
+    "and lies in pooled_head.safetensors, which pipeline does not read. Use rag_lightning, or train with "
+    "model.pooling=native. AutoModel loads the fine-tuned backbone."
+)
 VERSIONS = ("rag_lightning", "torch", "pytorch-lightning", "transformers", "hydra-core")
 
 
@@ -26,7 +34,8 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> dict[
     Returns:
         All metrics as ``split/name``.
     """
-    if plan.config.checkpoint.use == "best":
+    # After self-training the last weights count: the best ones were chosen before it.
+    if plan.config.checkpoint.use == "best" and not plan.config.guidance.self_training.rounds:
         parts.resume.load_best(parts.network)
     evaluations = evaluate_splits(parts)
     metrics = {f"{e.split}/{name}": float(value) for e in evaluations for name, value in e.metrics.items()}
@@ -61,6 +70,7 @@ def export(parts: Parts, folder: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     parts.network.eval().save_pretrained(beside)
     parts.data.words.tokenizer.save_pretrained(beside)
+    save_guide(parts.data.guide, parts.data.meta["render"], parts.verbalizer, beside)
     for file in beside.iterdir():
         file.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
     shutil.rmtree(folder, ignore_errors=True)
@@ -76,6 +86,7 @@ def _umask() -> int:
 def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> RunInfo:
     """What the report and the model card say of the run."""
     config, frozen = plan.config, parts.frozen
+    pipeline = None if is_pooled(parts.network) else plan.task.pipeline
     on_hub = config.model.path is None and config.model.package is None
     return RunInfo(
         name=plan.name,
@@ -94,20 +105,22 @@ def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> Run
         best_epoch=float(parts.resume.best_epoch + 1) if config.checkpoint.use == "best" else None,
         history=folder.path / "history.jsonl",
         notes=parts.data.notes,
-        usage=usage(folder.path, plan.task.pipeline),
+        usage=usage(folder.path, pipeline, plan.task.of_tokens),
         card=CardInfo(
-            snippet=_snippet(plan.task.pipeline, "FOLDER"),
-            pipeline_tag=plan.task.pipeline,
+            snippet=_snippet(pipeline, "FOLDER") if pipeline else _PREDICT.format("RUN_FOLDER"),
+            pipeline_tag=pipeline,
+            limits=() if pipeline else (NO_PIPELINE,),
             base_model=config.model.name if on_hub else None,
             tags=("rag_lightning", plan.task.name),
         ),
     )
 
 
-def usage(folder: Path, pipeline: str | None) -> list[tuple[str, str]]:
+def usage(folder: Path, pipeline: str | None, of_tokens: bool) -> list[tuple[str, str]]:
     """Commands that use the run, ready to be copied."""
+    data = "conll" if of_tokens else "csv"
     commands = [
-        ("Evaluate it on other data", f"python -m rag_lightning.evaluate run={folder} data=conll data.path=FOLDER"),
+        ("Evaluate it on other data", f"python -m rag_lightning.evaluate run={folder} data={data} data.path=FOLDER"),
         ("Apply it to text", f"python -m rag_lightning.predict run={folder} input=texts.txt output=answers.jsonl"),
     ]
     if pipeline:
@@ -115,7 +128,7 @@ def usage(folder: Path, pipeline: str | None) -> list[tuple[str, str]]:
     return commands
 
 
-def _snippet(pipeline: str | None, folder: str) -> str:
+def _snippet(pipeline: str, folder: str) -> str:
     if pipeline == "token-classification":
         call = f'pipeline("{pipeline}", model="{folder}", aggregation_strategy="simple")'
     else:

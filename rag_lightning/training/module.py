@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rag_lightning.data.records import Record
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.features import guided_logits
 from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.optimization import Optimization, clip_gradients
@@ -28,7 +29,8 @@ class FineTuning(pl.LightningModule):
         records: the examples of a split, for its evaluation.
         optimization: optimizer, schedule and parameter groups; None where nothing is trained.
         set_train_mode: puts the parts that learn in train mode and the others in eval mode.
-        seed: with epoch, batch and rank it decides every random number of a step.
+        seed: with stage, epoch, batch and rank it decides every random number of a step.
+        stage: number of a stage before or after the training on labelled examples; None for that training.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class FineTuning(pl.LightningModule):
         optimization: Optimization | None = None,
         set_train_mode: Callable[[nn.Module], None] | None = None,
         seed: int = 0,
+        stage: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.task, self.labels, self.records = task, labels, records
         self.optimization, self.set_train_mode, self.seed = optimization, set_train_mode, seed
+        self.stage = () if stage is None else (stage,)
         self.evaluations: dict[str, Evaluation] = {}
         self.evaluated_split = "test"  # what Trainer.test is given
         self._decoded: list[dict[str, Any]] = []
@@ -54,10 +58,8 @@ class FineTuning(pl.LightningModule):
         self._batch_idx = 0
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits of a batch; only the inputs that every backbone takes are passed on."""
-        logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        assert isinstance(logits, Tensor)
-        return logits
+        """Logits of a batch."""
+        return guided_logits(self.network, batch)
 
     # --- training -------------------------------------------------------------------------------------------
 
@@ -69,7 +71,7 @@ class FineTuning(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self._batch_idx = batch_idx  # for hooks that are not told it
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
-        words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
+        words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, *self.stage])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -15,11 +15,20 @@ from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.checks import check_guidance, for_mask
+from rag_lightning.guidance.embedder import embedder_of
+from rag_lightning.guidance.guide import Guide
 from rag_lightning.model.interface import check_supported
 from rag_lightning.model.load import window_length
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
+from rag_lightning.rules.command import rules_origin
+from rag_lightning.rules.load import load_rules
+from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
+from rag_lightning.tasks.outputs.cloze import check_mask_head
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
+from rag_lightning.template.build import check_template, has_mask
+from rag_lightning.template.rendering import Rendering, rendering_of
 from rag_lightning.tuning.freeze import check_frozen_layers
 
 MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
@@ -31,7 +40,9 @@ class Plan:
 
     Attributes:
         config: checked and typed; ``plain`` is the same as nested dicts with all interpolations resolved.
+        head: the kind of head that the network needs: the output kind's, or the backbone's own at a {mask}.
         frozen_layers: of the model's layers, the lowest that do not learn.
+        guide: rules and the ways in which they take part; ``rendering`` is the template.
         fingerprint: of everything that changes the result.
         settings: what differs from the task's defaults.
     """
@@ -42,7 +53,10 @@ class Plan:
     options: Any
     model: ResolvedModel
     architecture: Any
+    head: str
     frozen_layers: int
+    guide: Guide
+    rendering: Rendering
     content: str
     fingerprint: str
     settings: dict[str, Any]
@@ -60,13 +74,23 @@ def make_plan(raw: DictConfig) -> Plan:
     task = get_task(config.task)
     check_devices(config.trainer)
     architecture = read_config(config.model)
-    check_supported(architecture.model_type, task.output.name)
+    is_cloze = has_mask(config.template)
+    head = CLOZE_HEAD if is_cloze else task.output.name
+    check_supported(architecture.model_type, head)
     window_length(architecture, config.model.max_length)
-    frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, task.output.name)
+    frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, head)
+    ways = for_mask(config.guidance, config.model.pooling) if is_cloze else config.guidance
+    guide = Guide(load_rules(config.rules, rules_origin(raw)), ways, task.of_tokens)
+    check_guidance(guide, config.data)
+    check_template(config.template, guide.ruleset, task.name)
     content = content_fingerprint(config.data)
     model = resolve(config.model)
+    if is_cloze:
+        check_mask_head(model.folder, architecture)
+    embed = embedder_of(lambda: model.folder, config.model)
+    rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
     plain = to_plain(raw)
-    print_of_run = fingerprint(identity(plain, content, model.fingerprint))
+    print_of_run = fingerprint(identity(plain, content, model.fingerprint, _guidance_print(guide, rendering)))
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
     folder = Path(
@@ -79,9 +103,19 @@ def make_plan(raw: DictConfig) -> Plan:
     assert isinstance(named, DictConfig)
     return Plan(
         config=validate_train(named), plain=to_plain(named), task=task, options=task.options(**config.task),
-        model=model, architecture=architecture, frozen_layers=frozen_layers, content=content,
+        model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
+        rendering=rendering, content=content,
         fingerprint=print_of_run, settings=settings, name=name, folder=folder,
     )  # fmt: skip
+
+
+def run_identity(plan: Plan) -> dict[str, Any]:
+    """All that makes the run what it is, as flat keys."""
+    return identity(plan.plain, plan.content, plan.model.fingerprint, _guidance_print(plan.guide, plan.rendering))
+
+
+def _guidance_print(guide: Guide, rendering: Rendering) -> str:
+    return f"{guide.ruleset.fingerprint} {rendering.fingerprint}"
 
 
 def _settings(raw: DictConfig, plain: dict[str, Any]) -> dict[str, Any]:

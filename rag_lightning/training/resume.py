@@ -122,11 +122,11 @@ class ResumePoints(Checkpoint):
             self.folder.mkdir(parents=True, exist_ok=True)
             own = {k.removeprefix("network."): v.contiguous() for k, v in weights.items() if k.startswith("network.")}
             beside = self.best_path.with_suffix(".part")
-            save_file(_untied(own), beside)
+            save_file(untied(own), beside)
             beside.replace(self.best_path)
 
 
-def _untied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def untied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Each tensor once: safetensors refuses shared memory, and loading ties them again."""
     seen: set[int] = set()
     kept = {}

@@ -14,15 +14,15 @@ import torch
 from omegaconf import DictConfig
 
 from rag_lightning.cli import Interrupted
-from rag_lightning.config.fingerprint import identity
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.errors import UserError
 from rag_lightning.report.loggers import close_loggers
 from rag_lightning.training.build import Parts, build, say_what_runs
 from rag_lightning.training.finish import finish
 from rag_lightning.training.folder import RunFolder
-from rag_lightning.training.plan import Plan, make_plan
+from rag_lightning.training.plan import Plan, make_plan, run_identity
 from rag_lightning.training.resume import newest_whole
+from rag_lightning.training.stages import learn
 from rag_lightning.training.stop import GracefulStop
 
 
@@ -86,7 +86,7 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
     say(f"{plan.task.name}: {plan.name}")
     say(f"  folder   {folder.path}")
     if is_rank_zero():
-        folder.write_config(plan.plain, identity(plan.plain, plan.content, plan.model.fingerprint))
+        folder.write_config(plan.plain, run_identity(plan))
     point = newest_whole(folder.checkpoints, clean=is_rank_zero())
     began, before = time.monotonic(), float(folder.status().get("seconds", 0.0)) if point else 0.0
     parts: Parts | None = None
@@ -98,7 +98,7 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
             say_what_runs(parts, plan)
             if point is not None:
                 say(f"  resuming from {point.name}")
-            _fit(parts, point)
+            _learn(plan, parts, stop, point)
             metrics = finish(plan, folder, parts, seconds=before + time.monotonic() - began)
         state = {"state": "finished", "metrics": metrics}
     except Interrupted as stopped:
@@ -117,9 +117,9 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
     return RunResult(folder.path, metrics, metrics.get(f"validation/{plan.task.headline}"))
 
 
-def _fit(parts: Parts, point: Path | None) -> None:
+def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:
     try:
-        parts.trainer.fit(parts.module, datamodule=parts.data, ckpt_path=point, weights_only=True)
+        learn(plan, parts, stop, point)
     except RuntimeError as error:
         if "conditioned on metric" in str(error):
             remedy = "Set its monitor to one of these."

@@ -124,6 +124,7 @@ def test_settings_are_what_a_user_would_type(tiny_run: Overrides, tiny_model: Pa
         ("task.labels=[PER,LOC,ORG,MISC]", "data.label_names=[O,'B-PER, x']"),
         ("data.files.train=[train.conll]", "data.separator='|'", "run.name='a b, \"c\" {d} = [e] $f'"),
         ("+trainer.detect_anomaly=false", "scheduler=polynomial", "scheduler.options.power=3", "~optimizer.eps"),
+        ("data.label_names={0: neg, 1: pos}", "data.join={text: [title, body]}"),
         ("data.label_names=['null','1','true','\\${x}']", "model.revision='3e5'"),
         ("model.name='größe \\'x\\' 表 \\\\'",),
     ],

@@ -85,7 +85,7 @@ def test_so_does_a_plain_or_forced_one(prefix: str, wrong: str, right: str) -> N
         ("trainer.detect_anomaly=true", "is added with +trainer.detect_anomaly=…"),
         ("scheduler.options.power=2", "is added with +scheduler.options.power=…"),
         ("model=_base", "model=_base only holds what the other options of model share. Choose one of: albert"),
-        ("data=_base", "data=_base only holds what the other options of data share. Choose one of: conll"),
+        ("data=_base", "data=_base only holds what the other options of data share. Choose one of: ag_news"),
         ("model=hub", "model.name is needed. Add model.name=…"),
         ("model=local", "model.path is needed. Add model.path=…"),
         ("optimizer._target_=torch.optim.AdmW", "cannot be found. Did you mean torch.optim.AdamW?"),

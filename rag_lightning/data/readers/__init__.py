@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rag_lightning.data.options import DataConfig
-from rag_lightning.data.readers import conll, csv, jsonl, parquet
+from rag_lightning.data.readers import conll, csv, jsonl, labelled_lines, parquet
 from rag_lightning.data.records import Record
 
 READERS: dict[str, Callable[[Path, DataConfig, str], list[Record]]] = {
@@ -12,4 +12,5 @@ READERS: dict[str, Callable[[Path, DataConfig, str], list[Record]]] = {
     "jsonl": jsonl.read,
     "csv": csv.read,
     "parquet": parquet.read,
+    "labelled_lines": labelled_lines.read,
 }

@@ -101,7 +101,8 @@ def _check_header(names: Sequence[str], config: DataConfig, separator: str, path
             where=where,
             remedy=f"Did you mean data.group_by='{close[0]}'?" if close else "Set data.group_by to one of these.",
         )
-    if len(names) == 1 and separator not in names[0] and len(candidates(config.fields.get("tags"))) > 0:
+    labels = [name for field in ("tags", "label") for name in candidates(config.fields.get(field))]
+    if len(names) == 1 and separator not in names[0] and labels:
         raise UserError(
             f"the header has one column only, {shorten(names[0])!r}",
             where=where,

@@ -24,7 +24,7 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
     for place, item in objects:
         if not isinstance(item, dict):
             raise UserError(
-                f'an object like {{"tokens": …, "tags": …}} is expected, not {shorten(json.dumps(item), 40)}',
+                f"an object like {_example(config)} is expected, not {shorten(json.dumps(item), 40)}",
                 where=f"{path}:{place}",
                 remedy="Write one object a line.",
             )
@@ -32,6 +32,10 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
     if not records:
         raise UserError("the file holds no object", where=str(path), remedy="Choose another file with data.path.")
     return records
+
+
+def _example(config: DataConfig) -> str:
+    return "{" + ", ".join(f'"{field}": …' for field in list(config.fields)[:2]) + "}"
 
 
 def _of_lines(text: str, path: Path) -> Iterator[tuple[str, Any]]:

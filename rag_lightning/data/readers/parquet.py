@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rag_lightning.data.fields import candidates, make_record
+from rag_lightning.data.fields import columns_of, make_record
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.records import Record
 from rag_lightning.errors import UserError
@@ -21,7 +21,7 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
     """
     try:
         schema = pq.read_schema(path)
-        wanted = {name for source in config.fields.values() for name in candidates(source)}
+        wanted = columns_of(config)
         columns = [name for name in schema.names if name in wanted]
         rows = pq.read_table(path, columns=columns).to_pylist()
     except (pa.ArrowException, OSError) as error:

@@ -9,75 +9,93 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rag_lightning.data.records import Record
+from rag_lightning.encoding.render import render_plain
+from rag_lightning.encoding.segments import Part, encode_segments, shorten
 from rag_lightning.encoding.windows import Window, windows
 from rag_lightning.tasks.task import Columns, EncodingContext, OutputKind
 
 IGNORED = -100  # no loss at special tokens, at a template's words and at context
 NO_WORD = -1
+LABELLED = "tokens"  # the field whose words are labelled; a template shows it once
 
 
 def encode(records: Sequence[Record], first: int, context: EncodingContext) -> Columns:
-    """Windows of sub-tokens; columns ``input_ids``, ``labels``, ``words`` (the word whose answer is read here)."""
-    columns: Columns = {name: [] for name in ("input_ids", "labels", "words", "example", "n_labels")}
-    rendered = [context.render(record) for record in records]
-    flat = [segment.words for segments in rendered for segment in segments]
-    pieces = iter(context.words.encode(flat))
+    """Windows of sub-tokens; columns ``input_ids``, ``labels``, ``words`` (the word whose answer is read here).
+
+    With a template also ``left_out``: how many tokens of what it adds to the example found no room.
+    """
+    names = ("input_ids", "labels", "words", "example", "n_labels", *context.word_column_names)
+    columns: Columns = {name: [] for name in names}
+    if context.render is not render_plain:
+        columns["left_out"] = []
     ids_of_label = {label: i for i, label in enumerate(context.labels)}
-    for number, (record, segments) in enumerate(zip(records, rendered, strict=True), start=first):
-        encoded = [(segment.field is not None, next(pieces)) for segment in segments]
+    rendered = encode_segments(records, context.render, context.words)
+    for number, (record, parts) in enumerate(zip(records, rendered, strict=True), start=first):
         tags = record.get("tags")
         label_ids = None if tags is None else [ids_of_label[tag] for tag in tags]
-        for row in _rows(encoded, label_ids, context):
+        parts, cut = shorten(parts, context.words.room, windowed=LABELLED)
+        for row in _rows(parts, label_ids, context.word_columns(record), context):
             for name, value in row.items():
                 columns[name].append(value)
             columns["example"].append(number)
             columns["n_labels"].append(sum(1 for label in row["labels"] if label != IGNORED))
+            if "left_out" in columns:
+                columns["left_out"].append(sum(cut.values()))
     return columns
 
 
 def _rows(
-    encoded: list[tuple[bool, list[list[int]]]], label_ids: list[int] | None, context: EncodingContext
+    parts: list[Part], label_ids: list[int] | None, numbers: dict[str, list[int]], context: EncodingContext
 ) -> list[dict[str, list[int]]]:
-    fixed = sum(len(piece) for is_data, pieces in encoded if not is_data for piece in pieces)
-    room = max(1, context.words.room - fixed)
+    """The example's words in as many windows as they need, each with all that the template puts around them."""
+    around = sum(part.size for part in parts if part.segment.field != LABELLED)
+    room = max(1, context.words.room - around)
+    words = next(part.pieces for part in parts if part.segment.field == LABELLED)
     # A single word longer than the whole window can only be shown in part; its label stays.
-    encoded = [(d, [piece[:room] for piece in pieces] if d else pieces) for d, pieces in encoded]
-    data = next(pieces for is_data, pieces in encoded if is_data)
-    cut = windows([len(piece) for piece in data], room, context.overlap)
-    return [_row(encoded, window, label_ids, context) for window in cut]
+    words = [piece[:room] for piece in words]
+    cut = windows([len(piece) for piece in words], room, context.overlap)
+    return [_row(parts, words, window, label_ids, numbers, context) for window in cut]
 
 
 def _row(
-    encoded: list[tuple[bool, list[list[int]]]],
+    parts: list[Part],
+    words: list[list[int]],
     window: Window,
     label_ids: list[int] | None,
+    numbers: dict[str, list[int]],
     context: EncodingContext,
 ) -> dict[str, list[int]]:
-    row: dict[str, list[int]] = {"input_ids": [], "labels": [], "words": []}
+    row: dict[str, list[int]] = {"input_ids": [], "labels": [], "words": [], **{name: [] for name in numbers}}
 
-    def add(ids: list[int], labels: list[int], words: list[int]) -> None:
+    def add(ids: list[int], labels: list[int], places: list[int]) -> None:
         row["input_ids"] += ids
         row["labels"] += labels
-        row["words"] += words
+        row["words"] += places
 
-    def add_unlabelled(ids: list[int]) -> None:
+    def add_unlabelled(ids: list[int], word: int = NO_WORD) -> None:
         add(ids, [IGNORED] * len(ids), [NO_WORD] * len(ids))
+        add_numbers(word, len(ids))
+
+    def add_numbers(word: int, times: int) -> None:
+        for name, values in numbers.items():
+            row[name] += [0 if word == NO_WORD else values[word]] * times
 
     add_unlabelled(context.words.prefix)
-    for is_data, pieces in encoded:
-        if not is_data:
-            add_unlabelled([token for piece in pieces for token in piece])
+    for part in parts:
+        if part.segment.field != LABELLED:
+            add_unlabelled([token for piece in part.pieces for token in piece])
             continue
         for word in range(window.start, window.end):
-            piece = pieces[word]
+            piece = words[word]
             if not window.own_start <= word < window.own_end:
-                add_unlabelled(piece)
+                add_unlabelled(piece, word)
                 continue
             rest = len(piece) - 1
             labels = [IGNORED] * len(piece)
             if label_ids is not None:
                 labels = [label_ids[word]] + [_continued(label_ids[word], context)] * rest
             add(piece, labels, [word] + [NO_WORD] * rest)
+            add_numbers(word, len(piece))
     add_unlabelled(context.words.suffix)
     return row
 
@@ -95,10 +113,14 @@ def loss(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
     Args:
         logits: (rows, tokens, labels).
-        batch: with ``labels`` (rows, tokens).
+        batch: with ``labels`` (rows, tokens) and, optionally, ``weight`` (rows,): what a row counts beside others.
     """
     labels = batch["labels"].flatten()
-    return F.cross_entropy(logits.flatten(0, 1).float(), labels, ignore_index=IGNORED, reduction="sum")
+    flat = logits.flatten(0, 1).float()
+    if (weight := batch.get("weight")) is None:
+        return F.cross_entropy(flat, labels, ignore_index=IGNORED, reduction="sum")
+    each = F.cross_entropy(flat, labels, ignore_index=IGNORED, reduction="none").view_as(batch["labels"])
+    return (each * weight.to(each.dtype).unsqueeze(1)).sum()
 
 
 def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""Combinations of rules, data and ways that cannot work, refused before a model is loaded."""
+
+from rag_lightning.data.options import DataConfig
+from rag_lightning.errors import UserError
+from rag_lightning.guidance.guide import Guide
+from rag_lightning.guidance.options import GuidanceConfig
+
+
+def check_guidance(guide: Guide, data: DataConfig) -> None:
+    """Raise a UserError for a way that needs rules, an unlabelled pool, or another kind of task."""
+    config = guide.config
+    if config.features.enabled is True and not guide.has_rules:
+        raise _needs_rules("features.enabled=true")
+    if (config.decoding.transitions is True or config.decoding.crf) and not guide.of_tokens:
+        raise UserError(
+            "sequences of tags are decoded in tasks that label words, and this one labels whole texts",
+            where="guidance.decoding",
+            remedy="Set guidance.decoding.transitions=auto and guidance.decoding.crf=false.",
+        )
+    if config.self_training.rounds and not has_pool(data):
+        raise UserError(
+            "self-training needs unlabelled examples, and there are none",
+            where="guidance.self_training.rounds",
+            remedy="Set data.shots=…, which leaves the rest of train unlabelled, or data.unlabelled=FILE.",
+        )
+
+
+def for_mask(config: GuidanceConfig, pooling: str) -> GuidanceConfig:
+    """The ways that go together with a template whose answer is a word at {mask}.
+
+    Raises:
+        UserError: for one that changes a head which is not there then.
+    """
+    for key, wanted in (
+        ("guidance.features.enabled", config.features.enabled is True),
+        ("guidance.semantics", config.semantics),
+        ("model.pooling", pooling not in ("auto", "native")),
+    ):
+        if wanted:
+            raise UserError(
+                "the template's {mask} is answered by the backbone's masked-language head, which this would replace",
+                where=key,
+                remedy="Choose a template without {mask}, or leave this setting at its default.",
+            )
+    return config.model_copy(update={"features": config.features.model_copy(update={"enabled": False})})
+
+
+def has_pool(data: DataConfig) -> bool:
+    """Whether there will be unlabelled examples."""
+    return data.few_shot or data.unlabelled is not None
+
+
+def _needs_rules(key: str) -> UserError:
+    return UserError(
+        f"guidance.{key} needs rules, and there are none",
+        where="guidance",
+        remedy="Choose rules=NAME, or give a file of your own with rules.path=mine.yaml.",
+    )

@@ -1,0 +1,111 @@
+"""What of rules and template a run uses, decided once: for encoding, training and prediction alike."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rag_lightning.data.records import Record
+from rag_lightning.decoding.constraints import veto_masks
+from rag_lightning.decoding.token_decoder import FORBIDDEN_COLUMN
+from rag_lightning.guidance.options import GuidanceConfig, Switch
+from rag_lightning.rules.engine import RuleEngine
+from rag_lightning.rules.marks import FeatureIndex, record_marks, split_columns
+from rag_lightning.rules.ruleset import RuleSet
+from rag_lightning.rules.weak_labels import training_records, weak_labels
+
+MARKS = "marks_{}"
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Rules and the ways in which they are used.
+
+    Attributes:
+        ruleset: empty where there are none.
+        config: as the user wrote it; the properties say what ``auto`` means here.
+        of_tokens: whether the task labels words.
+    """
+
+    ruleset: RuleSet
+    config: GuidanceConfig
+    of_tokens: bool
+
+    @property
+    def has_rules(self) -> bool:
+        return bool(self.ruleset.rules)
+
+    @property
+    def features(self) -> bool:
+        """Whether hits are an input of the model."""
+        return self._decided(self.config.features.enabled, self.has_rules)
+
+    @property
+    def transitions(self) -> bool:
+        """Whether only valid sequences of tags are answered."""
+        return self.of_tokens and self._decided(self.config.decoding.transitions, self.has_rules)
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether vetoes forbid answers."""
+        some = any(rule.veto for rule in self.ruleset.rules)
+        return self.of_tokens and some and self._decided(self.config.decoding.vetoes, some)
+
+    @property
+    def supervises(self) -> bool:
+        """Whether unlabelled examples are given labels by rules."""
+        weak = self.config.weak
+        return self.has_rules and (weak.warmup_epochs > 0 or weak.joint_weight > 0)
+
+    @staticmethod
+    def _decided(switch: Switch, otherwise: bool) -> bool:
+        return otherwise if switch == "auto" else bool(switch)
+
+    @cached_property
+    def engine(self) -> RuleEngine:
+        return RuleEngine(self.ruleset)
+
+    @cached_property
+    def index(self) -> FeatureIndex:
+        """Which bit of the marks means what."""
+        return FeatureIndex.of(self.ruleset)
+
+    def annotate(self, records: Sequence[Record]) -> list[Record]:
+        """The records with their ``hits``; as they are where there are no rules."""
+        return list(self.engine.annotate(records)) if self.has_rules else list(records)
+
+    def columns(self, record: Record, labels: Sequence[str]) -> dict[str, list[int]]:
+        """Columns of the encoded data with a number for each word of a record: marks, and vetoed types."""
+        columns: dict[str, list[int]] = {}
+        if self.features:
+            parts = split_columns(record_marks(record, self.index), self.index)
+            columns |= {MARKS.format(i): part for i, part in enumerate(parts)}
+        if self.vetoes:
+            columns[FORBIDDEN_COLUMN] = veto_masks(record["hits"], len(record["tokens"]), labels)
+        return columns
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that :meth:`columns` gives."""
+        marks = [MARKS.format(i) for i in range(self.index.columns)] if self.features else []
+        return marks + ([FORBIDDEN_COLUMN] if self.vetoes else [])
+
+    def weakly_labelled(self, records: Sequence[Record], labels: Sequence[str], seed: int) -> list[Record]:
+        """Unlabelled records with the labels that the rules give them, those on which no rule speaks left out."""
+        weak = self.config.weak
+        given = weak_labels(records, labels, weak.aggregation)
+        chosen = training_records(records, given, keep_silent=weak.keep_silent, seed=seed)
+        return chosen if weak.limit is None else chosen[: weak.limit]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what changes the encoded data."""
+        weak = self.config.weak.model_dump(exclude={"warmup_epochs", "warmup_lr", "joint_weight"})
+        parts: dict[str, Any] = {
+            "rules": self.ruleset.fingerprint,
+            "columns": self.column_names,
+            "weak": weak if self.supervises else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20] if self.has_rules else ""

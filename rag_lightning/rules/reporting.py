@@ -1,0 +1,53 @@
+"""What ``report`` prints: the rules measured on labelled examples."""
+
+from rag_lightning.config.validate import parse
+from rag_lightning.data.load import load_split
+from rag_lightning.data.records import Record
+from rag_lightning.data.splits import subset
+from rag_lightning.errors import UserError
+from rag_lightning.rules.analysis import joint_table, labelled, rule_table, worst_table
+from rag_lightning.rules.command import RulesCommand
+from rag_lightning.rules.engine import RuleEngine
+from rag_lightning.rules.ruleset import RuleSet, check_labels
+from rag_lightning.rules.showing import show
+
+
+def report(ruleset: RuleSet, name: str, settings: RulesCommand) -> None:
+    """Print a table of the rules, one of all together, and the examples that each rule gets wrong.
+
+    Raises:
+        UserError: without data or labels, or if a rule names a label that the data do not have.
+    """
+    if settings.data is None:
+        raise UserError(
+            "report needs labelled examples", where="data", remedy="Add data=conll data.path=FOLDER, or data=csv …."
+        )
+    records, label_field, known, notes = _records(settings)
+    check_labels(ruleset, known, name)
+    examples = [labelled(record, label_field) for record in RuleEngine(ruleset).annotate(records)]
+    tables = [rule_table(examples, ruleset), joint_table(examples, ruleset)]
+    if settings.worst:
+        tables.append(worst_table(examples, ruleset, settings.worst))
+    show(f"{name} on {settings.split} of {settings.data.name}", [table for table in tables if table.rows], notes)
+
+
+def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list[str]]:
+    """Labelled records in the task's one form, the field of their labels, all labels, notes about the data."""
+    from rag_lightning.tasks.registry import get_task
+
+    assert settings.data is not None
+    task = get_task(settings.task)
+    loaded = load_split(settings.data, settings.split, task.label_field)
+    records = loaded.splits[settings.split]
+    if any(record.get(task.label_field) is None and record.get("spans") is None for record in records):
+        raise UserError(
+            f"examples without {task.label_field} cannot be scored",
+            where=records[0]["source"],
+            remedy=f"Set data.fields.{task.label_field}, or choose another split.",
+        )
+    prepared = task.prepare({"train": records}, parse(task.options, settings.task, "task"))
+    known = list(dict.fromkeys(label[2:] if task.label_field == "tags" else label for label in prepared.labels))
+    records = prepared.splits["train"]
+    if settings.limit is not None and settings.limit < len(records):
+        records = subset(records, settings.limit, settings.seed, task.label_field)
+    return records, task.label_field, [label for label in known if label], [*loaded.notes, *prepared.notes]
