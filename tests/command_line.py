@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from rag_lightning import evaluate, predict, train
+from rag_lightning import evaluate, label_efficiency, predict, train
 
-MAINS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main}
+MAINS = {
+    "train": train.main,
+    "evaluate": evaluate.main,
+    "predict": predict.main,
+    "label_efficiency": label_efficiency.main,
+}
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,8 @@ class GuidedDataModule(pl.LightningDataModule):
         """Padded tokens in a training batch."""
         if self.batching.tokens is not None:
             return self.batching.tokens
-        return max(1, round(self.batching.size * float(self.splits["train"].lengths.mean())))
+        lengths = next(split.lengths for split in self.splits.values() if len(split))  # train, or with 0 shots another
+        return max(1, round(self.batching.size * float(lengths.mean())))
 
     def batches_per_epoch(self) -> int:
         """Of training; the same on any number of devices."""

@@ -25,6 +25,17 @@ def check_guidance(guide: Guide, data: DataConfig) -> None:
         )
 
 
+def check_something_to_learn_from(guide: Guide, data: DataConfig, is_cloze: bool) -> None:
+    """Raise a UserError for zero labels where nothing else could answer."""
+    if 0 not in (data.shots, data.shots_per_label) or is_cloze or guide.config.semantics or guide.supervises:
+        return
+    raise UserError(
+        "with no labelled example there is nothing to learn from",
+        where="data.shots",
+        remedy="Use guidance=semantics (label descriptions), guidance=warmup with rules, or a template with {mask}.",
+    )
+
+
 def for_mask(config: GuidanceConfig, pooling: str) -> GuidanceConfig:
     """The ways that go together with a template whose answer is a word at {mask}.
 

@@ -53,7 +53,7 @@ def plot_curves(path: Path, rows: list[Row], headline: str = "f1") -> bool:
         return False
     columns = min(3, len(panels))
     height = math.ceil(len(panels) / columns)
-    with rc_context(_style()):
+    with rc_context(style()):
         figure = Figure(figsize=(4.1 * columns, 2.9 * height), layout="constrained")
         grid = figure.subplots(height, columns, squeeze=False).ravel()
         for index, (axes, (title, draw)) in enumerate(zip(grid, panels, strict=False)):
@@ -61,7 +61,7 @@ def plot_curves(path: Path, rows: list[Row], headline: str = "f1") -> bool:
             _dress(axes, title, rows, lowest=index + columns >= len(panels))
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        _save(figure, path, dpi=120)
+        save_figure(figure, path, dpi=120)
     return True
 
 
@@ -73,7 +73,7 @@ def plot_confusion(path: Path, confusion: Confusion) -> None:
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     cell = 0.82 if n <= 6 else 0.66 if n <= 12 else 0.46 if n <= 20 else 0.38
     side = cell * n
-    with rc_context(_style()):
+    with rc_context(style()):
         figure = Figure(figsize=(side, side))
         axes = figure.add_axes((0, 0, 1, 1))  # cells of the same size whatever the labels; saving adds their room
         image = axes.imshow(shares, cmap=SHADES, norm=PowerNorm(0.5, 0, 1), aspect="equal")
@@ -91,7 +91,7 @@ def plot_confusion(path: Path, confusion: Confusion) -> None:
         axes.set_title(confusion.title, pad=10)
         if n > MOST_WITH_SHARES:
             _scale(figure, image, side)
-        _save(figure, path, dpi=110)
+        save_figure(figure, path, dpi=110)
 
 
 def _scale(figure: Figure, image: AxesImage, side: float) -> None:
@@ -261,7 +261,7 @@ def _fold(confusion: Confusion) -> tuple[list[str], np.ndarray]:
     return [*(labels[i] for i in kept), f"other ({len(labels) - len(kept)})"], folded
 
 
-def _style() -> dict[str, object]:
+def style() -> dict[str, object]:
     installed = set(font_manager.get_font_names())
     return {
         "font.family": [name for name in FONTS if name in installed] or ["sans-serif"],
@@ -283,7 +283,7 @@ def _style() -> dict[str, object]:
     }
 
 
-def _save(figure: Figure, path: Path, dpi: int) -> None:
+def save_figure(figure: Figure, path: Path, dpi: int) -> None:
     """Written whole or not at all; no display and no global figure list is touched."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()

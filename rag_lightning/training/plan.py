@@ -13,13 +13,15 @@ from rag_lightning.config.fingerprint import NO_PART_OF_A_RUN, differences, fing
 from rag_lightning.config.overrides import hydra_value
 from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
+from rag_lightning.data.fields import for_task
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.checks import check_guidance, for_mask
+from rag_lightning.guidance.checks import check_guidance, check_something_to_learn_from, for_mask
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.model.interface import check_supported
 from rag_lightning.model.load import window_length
+from rag_lightning.model.pooling import check_pooling
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
 from rag_lightning.rules.command import rules_origin
 from rag_lightning.rules.load import load_rules
@@ -82,6 +84,10 @@ def make_plan(raw: DictConfig) -> Plan:
     ways = for_mask(config.guidance, config.model.pooling) if is_cloze else config.guidance
     guide = Guide(load_rules(config.rules, rules_origin(raw)), ways, task.of_tokens)
     check_guidance(guide, config.data)
+    check_something_to_learn_from(guide, config.data, is_cloze)
+    for_task(config.data, task.label_field)
+    if head == "sequence_label":
+        check_pooling(config.model.pooling, str(architecture.model_type))
     check_template(config.template, guide.ruleset, task.name)
     content = content_fingerprint(config.data)
     model = resolve(config.model)

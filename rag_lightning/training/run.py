@@ -34,12 +34,14 @@ class RunResult:
         folder: of report, predictions and model.
         metrics: flat, such as ``test/f1``.
         score: the validation headline, for a sweep to optimise.
+        headline: name of the metric that the task is judged by, such as ``f1``.
         already_done: nothing was computed, the result was there.
     """
 
     folder: Path
     metrics: dict[str, float]
     score: float | None
+    headline: str
     already_done: bool = False
 
 
@@ -74,7 +76,7 @@ def _already_done(plan: Plan, folder: RunFolder) -> RunResult:
     metrics = folder.metrics()
     shown = "  ".join(f"{name} {metrics[name]:.3f}" for name in _headlines(plan, metrics))
     say(f"This run is finished: {folder.path}  {shown}\nforce=true runs it again from the start.")
-    return RunResult(folder.path, metrics, metrics.get(f"validation/{plan.task.headline}"), already_done=True)
+    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline, already_done=True)
 
 
 def _headlines(plan: Plan, metrics: dict[str, float]) -> list[str]:
@@ -114,7 +116,11 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
         folder.set_status(**state, seconds=before + time.monotonic() - began)
         if parts is not None:
             _release(parts, failed=state["state"] == "failed")
-    return RunResult(folder.path, metrics, metrics.get(f"validation/{plan.task.headline}"))
+    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline)
+
+
+def _score(plan: Plan, metrics: dict[str, float]) -> float | None:
+    return metrics.get(f"validation/{plan.task.headline}")
 
 
 def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:

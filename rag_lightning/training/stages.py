@@ -65,7 +65,10 @@ def learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> N
     weak = plan.config.guidance.weak
     if point is None and weak.warmup_epochs and len(parts.data.splits.get("weak", ())):
         run_stage(Stage("warmup", 1, "weak", weak.warmup_epochs, weak.warmup_lr), plan, parts, stop)
-    parts.trainer.fit(parts.module, datamodule=parts.data, ckpt_path=point, weights_only=True)
+    if len(parts.data.splits[parts.data.learn_from]):
+        parts.trainer.fit(parts.module, datamodule=parts.data, ckpt_path=point, weights_only=True)
+    else:
+        say("  no labelled example: the model answers as it is")
     for number in range(1, plan.config.guidance.self_training.rounds + 1):
         _self_train(number, plan, parts, stop)
 

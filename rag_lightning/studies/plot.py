@@ -1,0 +1,37 @@
+"""The picture of a label-efficiency study."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from rag_lightning.report.plots import LINES, save_figure, style
+from rag_lightning.studies.summary import Row
+
+
+def plot_label_curves(path: Path, rows: Sequence[Row], metric: str, *, per_label: bool) -> None:
+    """Score over labels (logarithmic), a line for each arm, the seeds as dots."""
+    if not rows:
+        return
+    with rc_context(style()):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        for color, arm in zip(LINES * 4, dict.fromkeys(row.arm for row in rows), strict=False):
+            own = [row for row in rows if row.arm == arm]
+            shots = [max(row.shots, 0.5) for row in own]
+            axes.plot(shots, [row.mean for row in own], color=color, marker="o", markersize=5, label=arm)
+            for row, place in zip(own, shots, strict=True):
+                axes.scatter([place] * len(row.scores), row.scores, color=color, s=9, alpha=0.45, linewidths=0)
+        axes.set_xscale("log")
+        numbers = sorted({row.shots for row in rows})
+        axes.set_xticks([max(number, 0.5) for number in numbers], [f"{number:,}" for number in numbers])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+        axes.set_xlabel("labelled examples" + (" of each label" if per_label else ""))
+        axes.set_ylabel(metric)
+        axes.legend(frameon=False, loc="lower right")
+        save_figure(figure, path, dpi=150)

@@ -1,0 +1,113 @@
+"""Means over seeds, and how many labels each arm saves."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave; no score where it failed, and why."""
+
+    arm: str
+    shots: int
+    seed: int
+    score: float | None
+    metric: str
+    seconds: float
+    reason: str | None
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm with a number of labels, over seeds.
+
+    Attributes:
+        spread: standard deviation over the seeds; None with one seed.
+        equals: labels with which the first arm is as good, between its measured numbers along the logarithm; None
+            where it never is, or for the first arm itself.
+        beyond: whether the first arm is worse with all numbers of labels that were tried.
+    """
+
+    arm: str
+    shots: int
+    scores: tuple[float, ...]
+    mean: float
+    spread: float | None
+    seconds: float
+    equals: float | None = None
+    beyond: bool = False
+
+
+def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
+    """A row for each arm and number of labels that has a score, in the order in which the arms come."""
+    groups: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
+    arms = list(dict.fromkeys(outcome.arm for outcome in outcomes))
+    for outcome in outcomes:
+        if outcome.score is not None:
+            groups[outcome.arm, outcome.shots].append(outcome)
+    ordered = sorted(groups, key=lambda key: (arms.index(key[0]), key[1]))
+    rows = [_row(arm, shots, groups[arm, shots]) for arm, shots in ordered]
+    curve = [(row.shots, row.mean) for row in rows if row.arm == arms[0]] if arms else []
+    return [row if row.arm == arms[0] else _compared(row, curve) for row in rows]
+
+
+def _row(arm: str, shots: int, group: list[Outcome]) -> Row:
+    scores = tuple(float(outcome.score) for outcome in group if outcome.score is not None)
+    spread = statistics.stdev(scores) if len(scores) > 1 else None
+    return Row(arm, shots, scores, statistics.mean(scores), spread, statistics.mean(o.seconds for o in group))
+
+
+def _compared(row: Row, curve: list[tuple[int, float]]) -> Row:
+    beyond = bool(curve) and all(score < row.mean for _, score in curve)
+    return replace(row, equals=labels_for(row.mean, curve), beyond=beyond)
+
+
+def labels_for(score: float, curve: Sequence[tuple[int, float]]) -> float | None:
+    """With how many labels a curve reaches a score, between its points along the logarithm of the labels.
+
+    Args:
+        curve: (labels, score), labels rising.
+    """
+    for (few, low), (many, high) in zip(curve, curve[1:], strict=False):
+        if low < score <= high:
+            share = (score - low) / (high - low)
+            return math.exp(math.log(max(few, 1)) + share * (math.log(many) - math.log(max(few, 1))))
+    reached = [labels for labels, value in curve if value >= score]
+    return float(reached[0]) if reached else None
+
+
+def markdown(rows: Sequence[Row], outcomes: Sequence[Outcome], per_label: bool) -> str:
+    """The table, and the runs that failed with their reasons."""
+    metric = next((outcome.metric for outcome in outcomes if outcome.metric), "score")
+    first = rows[0].arm if rows else ""
+    each = " per label" if per_label else ""
+    lines = [
+        f"| way | labels{each} | {metric} (mean ± deviation) | seeds | as good as {first} with | minutes a run |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for row in rows:
+        spread = "" if row.spread is None else f" ± {row.spread:.3f}"
+        scores = " / ".join(f"{score:.3f}" for score in row.scores)
+        cells = (
+            row.arm,
+            f"{row.shots:,}",
+            f"**{row.mean:.3f}**{spread}",
+            scores,
+            _equals(row),
+            f"{row.seconds / 60:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    failed = [f"- {o.arm}, {o.shots:,} labels, seed {o.seed}: {o.reason}" for o in outcomes if o.score is None]
+    return "\n".join(lines + (["", "Failed:", *failed] if failed else []))
+
+
+def _equals(row: Row) -> str:
+    if row.beyond:
+        return "more than were tried"
+    if row.equals is None:
+        return ""
+    return f"{row.equals:,.0f} ({row.equals / max(row.shots, 1):.1f}x)"

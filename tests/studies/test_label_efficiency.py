@@ -1,0 +1,87 @@
+"""How far labels go: the sums on known numbers, and a small study from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rag_lightning.errors import UserError
+from rag_lightning.studies.label_efficiency import trials_of
+from rag_lightning.studies.options import Arm, StudyConfig
+from rag_lightning.studies.summary import Outcome, labels_for, markdown, summarise
+
+
+def study(**changes: Any) -> StudyConfig:
+    arms = {"plain": Arm(overrides=["rules=none"]), "guided": Arm(shots=[10])}
+    return StudyConfig(
+        **{"shots": [10, 40], "per_label": False, "seeds": [2, 1], "arms": arms, "folder": None, "keep_models": False}
+        | changes
+    )
+
+
+def outcome(arm: str, shots: int, seed: int, score: float | None) -> Outcome:
+    return Outcome(arm, shots, seed, score, "test/f1", 60.0, None if score is not None else "the disk is full", "x")
+
+
+def test_trials_are_every_combination_once_with_the_users_words() -> None:
+    trials = list(trials_of(study(), ["optimizer.lr=1e-4"]))
+    assert [(t.arm, t.shots, t.seed) for t in trials] == [
+        ("plain", 10, 1), ("guided", 10, 1), ("plain", 10, 2), ("guided", 10, 2), ("plain", 40, 1), ("plain", 40, 2),
+    ]  # fmt: skip
+    assert trials[0].overrides == ("optimizer.lr=1e-4", "data.shots=10", "seed=1", "rules=none")
+    assert "data.shots_per_label=10" in next(trials_of(study(per_label=True), [])).overrides
+
+
+def test_an_arm_may_not_set_what_the_study_sets() -> None:
+    with pytest.raises(UserError, match="seed"):
+        list(trials_of(study(arms={"a": Arm(overrides=["seed=3"])}), []))
+
+
+def test_labels_saved_are_read_off_along_the_logarithm() -> None:
+    curve = [(50, 0.5), (200, 0.6), (800, 0.8)]
+    assert labels_for(0.6, curve) == pytest.approx(200)
+    assert labels_for(0.7, curve) == pytest.approx(400)  # half way from 200 to 800 in factors
+    assert labels_for(0.4, curve) == 50
+    assert labels_for(0.9, curve) is None
+
+
+def test_means_spreads_and_what_failed() -> None:
+    outcomes = [
+        outcome("plain", 10, 1, 0.4), outcome("plain", 10, 2, 0.6), outcome("plain", 40, 1, 0.7),
+        outcome("guided", 10, 1, 0.7), outcome("guided", 40, 1, 0.9), outcome("guided", 40, 2, None),
+    ]  # fmt: skip
+    rows = {(row.arm, row.shots): row for row in summarise(outcomes)}
+    assert rows["plain", 10].mean == pytest.approx(0.5) and rows["plain", 10].spread == pytest.approx(0.1414, abs=1e-4)
+    assert rows["plain", 40].spread is None and rows["plain", 10].equals is None
+    assert rows["guided", 10].equals == pytest.approx(40) and not rows["guided", 10].beyond
+    assert rows["guided", 40].beyond
+    text = markdown(list(rows.values()), outcomes, per_label=False)
+    assert "| guided | 10 | **0.700** | 0.700 | 40 (4.0x) | 1.0 |" in text
+    assert "more than were tried" in text and "guided, 40 labels, seed 2: the disk is full" in text
+
+
+def test_a_study_from_the_command_line_goes_on_where_it_was(
+    run: Callable[..., Any], tiny_run: Callable[..., list[str]], tmp_path: Path, no_pictures: None
+) -> None:
+    rules = {"labels": {"PER": "person"}, "rules": {"capitals": {"pattern": r"(?P<PER>\p{Lu}\p{Ll}+)"}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    words = tiny_run(f"rules.path={tmp_path / 'mine.yaml'}", "study.shots=[6,12]", "study.seeds=[1]")
+    words.append(f"study.folder={tmp_path / 'study'}")
+    done = run("label_efficiency", *words)
+    assert done.code == 0, done.err
+    results = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
+    assert [(r["arm"], r["shots"]) for r in results] == [("plain", 6), ("guided", 6), ("plain", 12), ("guided", 12)]
+    assert all(r["metric"] == "test/f1" and r["score"] is not None for r in results)
+    assert "| guided | 12 |" in (tmp_path / "study" / "table.md").read_text()
+    assert (tmp_path / "study" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not list((tmp_path / "runs").glob("*/model"))
+    again = run("label_efficiency", *words)
+    assert again.code == 0 and again.out.count("This run is finished") == 4
+
+
+def test_a_misspelt_setting_is_told_before_any_run(run: Callable[..., Any], tiny_run: Callable[..., list[str]]) -> None:
+    done = run("label_efficiency", *tiny_run("study.sed=[1]"))
+    assert done.code == 2 and "study.seeds" in done.err
