@@ -59,6 +59,18 @@ class Guide:
         weak = self.config.weak
         return self.has_rules and (weak.warmup_epochs > 0 or weak.joint_weight > 0)
 
+    def ways(self) -> dict[str, bool]:
+        """Each way in words, and whether it is taken."""
+        weak = self.config.weak
+        return {
+            "features": self.features,
+            "warm-up": self.has_rules and weak.warmup_epochs > 0,
+            "weak labels beside the labelled": self.has_rules and weak.joint_weight > 0,
+            "label meanings": self.config.semantics,
+            "valid tags": self.transitions,
+            "vetoes": self.vetoes,
+        }
+
     @staticmethod
     def _decided(switch: Switch, otherwise: bool) -> bool:
         return otherwise if switch == "auto" else bool(switch)

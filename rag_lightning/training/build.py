@@ -20,6 +20,7 @@ from rag_lightning.config.instantiate import instantiate
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.encoding.render import words_of
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.equip import equip_network, equip_task
@@ -41,6 +42,7 @@ from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
 from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
 
+SHOWN = 600  # characters of the first input
 EVALUATED = ("validation", "test")
 
 
@@ -218,10 +220,31 @@ def say_what_runs(parts: Parts, plan: Plan) -> None:
         say(f"  data     {note}")
     sizes = ", ".join(f"{name} {len(split.records):,}" for name, split in parts.data.splits.items())
     say(f"  examples {sizes}; labels: {', '.join(parts.data.labels[:12])}{' …' if len(parts.data.labels) > 12 else ''}")
+    _say_how_guided(parts.data)
     frozen = f", {parts.frozen.layers} of {parts.frozen.of_layers} layers frozen" if parts.frozen.layers else ""
     trainable, total = parts.frozen.trainable, parts.frozen.trainable + parts.frozen.frozen
     say(f"  model    {plan.model.origin}; {count(trainable)} of {count(total)} parameters learn{frozen}")  # fmt: skip
     say(f"  compute  {accelerator_of(plan.config.trainer)}, precision {parts.precision}; {parts.speed}")
+
+
+def _say_how_guided(data: GuidedDataModule) -> None:
+    """What rules found in the training examples, and the first of them as the model sees it."""
+    train = data.splits["train"]
+    if data.guide.has_rules:
+        records = train.records or data.splits["validation"].records
+        hit = sum(bool(record["hits"]) for record in records)
+        ways = ", ".join(name for name, used in data.guide.ways().items() if used) or "none but the text"
+        found = f"{len(data.guide.ruleset.rules)} rules, hits in {hit:,} of {len(records):,} examples"
+        say(f"  rules    {found}; used as: {ways}")
+    if data.meta["render"] is None or not train.records:
+        return
+    shown = words_of(data.context().render(train.records[0]))
+    say(f"  input    {shown if len(shown) <= SHOWN else shown[:SHOWN] + ' …'}")
+    if "left_out" in train.table.column_names and (lost := sum(train.table.column("left_out").to_pylist())):
+        say(
+            f"           {lost:,} tokens of what the template adds found no room in {len(train):,} inputs",
+            style="yellow",
+        )
 
 
 def quiet() -> None:
