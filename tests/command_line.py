@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import evaluate, label_efficiency, predict, train
+from rag_lightning.rules import __main__ as rules
 
 MAINS = {
     "train": train.main,
     "evaluate": evaluate.main,
     "predict": predict.main,
     "label_efficiency": label_efficiency.main,
+    "rules": rules.main,
 }
 
 

@@ -43,6 +43,7 @@ class SelfTrainingOptions(_Options):
     rounds: int = Field(0, ge=0, description="0: none")
     threshold: float = Field(0.9, ge=0, le=1, description="least confidence of an answer that is taken as a label")
     weight: float = Field(0.5, ge=0, le=1, description="weight of such an example beside a labelled one")
+    epochs: int = Field(1, ge=1, description="of each round, over labelled examples and its own answers")
 
 
 class DecodingOptions(_Options):

@@ -84,8 +84,7 @@ def _self_train(number: int, plan: Plan, parts: Parts, stop: GracefulStop) -> No
     if not taken:
         return
     parts.data.add_mixture(name, taken, options.weight, plan.folder / "checkpoints" / name)
-    epochs = int(plan.config.trainer.get("max_epochs") or 1)
-    run_stage(Stage(name, 1 + number, name, epochs), plan, parts, stop)
+    run_stage(Stage(name, 1 + number, name, options.epochs), plan, parts, stop)
 
 
 @torch.inference_mode()

@@ -3,12 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from command_line import Outcome
-
-from rag_lightning.rules.__main__ import main
+from command_line import Command, Outcome
 
 Run = Callable[..., Outcome]
 RULES = """
@@ -24,18 +23,9 @@ rules:
 
 
 @pytest.fixture
-def rules(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["rules", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return run
+def rules(run: Command) -> Run:
+    """``rules("check", …)`` as typed."""
+    return partial(run, "rules")
 
 
 @pytest.fixture
