@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from crashes import Crash, crash_after, fail, weights
 
 from rag_lightning.config.compose import compose
 from rag_lightning.config.paths import conf_dir
@@ -106,3 +107,27 @@ def test_the_run_is_named_by_what_the_rules_say_and_not_by_where_they_lie(
     assert make_plan(compose("train", tiny_run(f"rules.path={moved}"))).fingerprint == first
     moved.write_text(moved.read_text().replace("March", "June"), encoding="utf-8")
     assert make_plan(compose("train", tiny_run(f"rules.path={moved}"))).fingerprint != first
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 6, 8, 9])
+def test_a_crash_in_any_stage_changes_nothing(
+    step: int,
+    rules: Path,
+    tiny_run: Callable[..., list[str]],
+    tmp_path: Path,
+    no_pictures: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def words(name: str) -> list[str]:
+        return tiny_run(
+            "guidance=self_training", "guidance.self_training.rounds=1", "guidance.self_training.threshold=0",
+            "guidance.weak.warmup_epochs=2", f"rules.path={rules}", "data.shots=12", "checkpoint.every_steps=2",
+            f"run.folder={tmp_path / name}",
+        )  # fmt: skip
+
+    whole = weights(train(words("whole")).folder)
+    with monkeypatch.context() as patch:
+        crash_after(patch, step, fail)
+        with pytest.raises(Crash):
+            train(words("cut"))
+    assert weights(train(words("cut")).folder) == whole

@@ -1,6 +1,5 @@
 """Stop anywhere, go on, and end with the same weights, bit for bit."""
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -8,41 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from crashes import Crash, crash_after, fail, weights
 
 from rag_lightning.cli import Interrupted
 from rag_lightning.train import train
-from rag_lightning.training.resume import ResumePoints
 
 Overrides = Callable[..., list[str]]
-
-
-class Crash(RuntimeError):
-    """A power cut, as far as the run can tell."""
-
-
-def weights(folder: Path) -> str:
-    return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
-
-
-def crash_after(monkeypatch: pytest.MonkeyPatch, step: int, what: Callable[[], None]) -> None:
-    """Do ``what`` once, when that many batches are done (and after any saving at that point)."""
-    original, seen = ResumePoints.on_train_batch_end, [0]
-
-    def counted(self: ResumePoints, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        seen[0] += 1
-        if seen[0] == step:
-            what()
-
-    monkeypatch.setattr(ResumePoints, "on_train_batch_end", counted)
-
-
-def fail() -> None:
-    raise Crash("power cut")
 
 
 @pytest.fixture
