@@ -35,6 +35,8 @@ def embedder_of(find: Callable[[], Path], config: ModelConfig) -> Callable[[list
     def embed(texts: list[str]) -> npt.NDArray[Any]:
         import torch
 
+        from rag_lightning.model.pooling import masked_mean
+
         tokenizer, model = loaded()
         parts = []
         with torch.inference_mode():
@@ -45,8 +47,7 @@ def embedder_of(find: Callable[[], Path], config: ModelConfig) -> Callable[[list
                 )  # fmt: skip
                 inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
                 hidden = model(**inputs).last_hidden_state
-                mask = inputs["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-                mean = (hidden * mask).sum(1) / mask.sum(1).clamp_min(1.0)
+                mean = masked_mean(hidden, inputs["attention_mask"])
                 parts.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
         return np.concatenate(parts) if parts else np.zeros((0, 1), dtype=np.float32)
 

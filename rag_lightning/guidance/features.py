@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rag_lightning.model.interface import layers_of
+from rag_lightning.rules.marks import COLUMN, COLUMN_BITS
 
-COLUMN = "marks_{}"  # batch columns: (rows, tokens) int64, one bit for each mark
-BITS = 62  # of a column: all but the sign and one to spare
 NAME = "rule_features"  # of the submodule, hence of its weights in a saved model
 
 
@@ -37,10 +36,10 @@ class RuleFeatures(nn.Module):
 
     def marks(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """The marks of a batch as numbers 0 and 1, (rows, tokens, size); None if the batch has none."""
-        columns = [batch[name] for i in range(-(-self.size // BITS)) if (name := COLUMN.format(i)) in batch]
+        columns = [batch[name] for i in range(-(-self.size // COLUMN_BITS)) if (name := COLUMN.format(i)) in batch]
         if not columns or not any(bool(column.any()) for column in columns):
             return None
-        bits = torch.arange(BITS, device=columns[0].device)
+        bits = torch.arange(COLUMN_BITS, device=columns[0].device)
         unpacked = torch.cat([(column.unsqueeze(-1) >> bits) & 1 for column in columns], dim=-1)[..., : self.size]
         marks = unpacked.to(self.hidden.dtype)
         if self.training and self.dropout > 0.0:

@@ -12,11 +12,9 @@ from rag_lightning.decoding.constraints import veto_masks
 from rag_lightning.decoding.token_decoder import FORBIDDEN_COLUMN
 from rag_lightning.guidance.options import GuidanceConfig, Switch
 from rag_lightning.rules.engine import RuleEngine
-from rag_lightning.rules.marks import FeatureIndex, record_marks, split_columns
+from rag_lightning.rules.marks import COLUMN, FeatureIndex, record_marks, split_columns
 from rag_lightning.rules.ruleset import RuleSet
 from rag_lightning.rules.weak_labels import training_records, weak_labels
-
-MARKS = "marks_{}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Guide:
         columns: dict[str, list[int]] = {}
         if self.features:
             parts = split_columns(record_marks(record, self.index), self.index)
-            columns |= {MARKS.format(i): part for i, part in enumerate(parts)}
+            columns |= {COLUMN.format(i): part for i, part in enumerate(parts)}
         if self.vetoes:
             columns[FORBIDDEN_COLUMN] = veto_masks(record["hits"], len(record["tokens"]), labels)
         return columns
@@ -101,7 +99,7 @@ class Guide:
     @property
     def column_names(self) -> list[str]:
         """The columns that :meth:`columns` gives."""
-        marks = [MARKS.format(i) for i in range(self.index.columns)] if self.features else []
+        marks = [COLUMN.format(i) for i in range(self.index.columns)] if self.features else []
         return marks + ([FORBIDDEN_COLUMN] if self.vetoes else [])
 
     def weakly_labelled(self, records: Sequence[Record], labels: Sequence[str], seed: int) -> list[Record]:

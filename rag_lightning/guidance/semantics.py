@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rag_lightning.model.pooling import masked_mean
+
 OUTSIDE = "O"
 _SHARPNESS = 20.0  # of the cosine at the start: cosines of sentence encoders lie close together
 
@@ -82,6 +84,5 @@ def encode_meanings(
     backbone.eval()
     batch = encode(texts)
     hidden = backbone(**batch).last_hidden_state.float()
-    mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
     backbone.train(was_training)
-    return (hidden * mask).sum(1) / mask.sum(1).clamp_min(1.0)
+    return masked_mean(hidden, batch["attention_mask"])

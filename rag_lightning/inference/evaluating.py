@@ -60,8 +60,7 @@ def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
     # Other data are scored whole and as they are; the run's own are divided as in training.
     source, only = (run.config.data, None) if config.data is None else (config.data, config.split)
     batching = run.config.batching.model_copy(update={"eval_tokens": config.eval_tokens})
-    tagged = run.task.output.name == "token_labels"
-    types = [label[2:] for label in run.labels if label.startswith("B-")] if tagged else list(run.labels)
+    types = run.task.rule_labels(run.labels)
     options = run.options.model_copy(update={"labels": types}) if hasattr(run.options, "labels") else run.options
     data = GuidedDataModule(
         data=source, content=content_fingerprint(source, only), task=run.task, options=options, words=run.words,

@@ -32,6 +32,12 @@ _KNOWN: tuple[tuple[str, Pooling], ...] = (
 )
 
 
+def masked_mean(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The mean of ``hidden`` (rows, tokens, width) over the tokens that ``attention_mask`` (rows, tokens) shows."""
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1).clamp_min(1.0)
+
+
 class PooledClassifier(nn.Module):
     """A backbone, the pooled vector of its last hidden states, dropout, and a linear layer.
 
@@ -74,8 +80,7 @@ class PooledClassifier(nn.Module):
         hidden = hidden.float()
         if self.pooling == "cls":
             return hidden[:, 0]
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * mask).sum(1) / mask.sum(1).clamp_min(1.0)
+        return masked_mean(hidden, attention_mask)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """The backbone as a standard folder, and all else in :data:`HEAD_FILE` beside it."""

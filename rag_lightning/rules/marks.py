@@ -10,6 +10,7 @@ from rag_lightning.data.records import Record
 from rag_lightning.rules.hits import Hit, hit_from_json
 from rag_lightning.rules.ruleset import RuleSet
 
+COLUMN = "marks_{}"  # a column of the encoded data
 COLUMN_BITS = 62  # of an int64: the sign and one spare bit stay out of it
 _WORD = re.compile(r"\S+")  # the words of str.split()
 

@@ -5,8 +5,9 @@ import torch
 from tiny_families import VOCABULARY, tiny_config
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from rag_lightning.guidance.features import BITS, RuleFeatures, attach, guided_logits
+from rag_lightning.guidance.features import RuleFeatures, attach, guided_logits
 from rag_lightning.model.interface import supports
+from rag_lightning.rules.marks import COLUMN_BITS
 
 LABELS = 5
 ENCODERS = ["bert", "roberta", "distilbert", "deberta-v2", "electra", "albert", "mpnet", "modernbert", "gpt2"]
@@ -26,7 +27,7 @@ def batch(marked: bool = True) -> dict[str, torch.Tensor]:
     first, second = torch.zeros(3, 7, dtype=torch.int64), torch.zeros(3, 7, dtype=torch.int64)
     if marked:
         first[0, 2] = 0b101
-        second[1, 4] = 1  # the mark of number BITS
+        second[1, 4] = 1  # the mark of number COLUMN_BITS
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "marks_0": first, "marks_1": second}
 
 
@@ -55,7 +56,7 @@ def test_marks_are_unpacked_from_several_columns() -> None:
     marks = features.marks(batch())
     assert marks is not None and marks.shape == (3, 7, 70)
     assert marks[0, 2].nonzero().flatten().tolist() == [0, 2]
-    assert marks[1, 4].nonzero().flatten().tolist() == [BITS]
+    assert marks[1, 4].nonzero().flatten().tolist() == [COLUMN_BITS]
     assert int(marks.sum()) == 3
 
 
@@ -63,7 +64,7 @@ def test_both_parts_learn_from_the_first_step_on() -> None:
     model = network()
     loss = torch.nn.functional.cross_entropy(guided_logits(model, batch()).flatten(0, 1), torch.ones(21).long())
     loss.backward()
-    used = [0, 2, BITS]
+    used = [0, 2, COLUMN_BITS]
     for grad in (model.rule_features.hidden.grad, model.rule_features.scores.grad):
         assert grad.abs().sum(1).nonzero().flatten().tolist() == used
 
