@@ -195,9 +195,9 @@ class GuidedDataModule(pl.LightningDataModule):
         lengths = next(split.lengths for split in self.splits.values() if len(split))  # train, or with 0 shots another
         return max(1, round(self.batching.size * float(lengths.mean())))
 
-    def batches_per_epoch(self) -> int:
-        """Of training; the same on any number of devices."""
-        return len(self._plan(self.learn_from, self.budget(), training=True))
+    def batches_per_epoch(self, split: str | None = None) -> int:
+        """Of training on a split (None: the labelled examples); the same on any number of devices."""
+        return len(self._plan(split or self.learn_from, self.budget(), training=True))
 
     def train_dataloader(self) -> ResumableLoader:
         return self.training_loader(self.learn_from)

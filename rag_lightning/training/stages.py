@@ -107,7 +107,7 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
         parts.network.load_state_dict(load_file(done), strict=False)
         return
     node = {**plan.config.trainer, "max_epochs": stage.epochs, "max_steps": -1}
-    steps = total_steps(node, len(parts.data.training_loader(stage.split)))
+    steps = total_steps(node, parts.data.batches_per_epoch(stage.split))
     say(f"  {stage.name:<8} {len(parts.data.splits[stage.split].records):,} examples, {steps:,} steps")
     module = FineTuning(
         parts.network, parts.module.task, parts.data.labels, lambda _: parts.data.splits[stage.split].records,
