@@ -22,6 +22,8 @@ from rag_lightning.data.load import load_splits
 from rag_lightning.data.options import SPLITS, DataConfig
 from rag_lightning.errors import UserError
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.studies.label_efficiency import trials_of
+from rag_lightning.studies.options import StudyConfig
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.train import train
 from rag_lightning.training import plan
@@ -164,10 +166,19 @@ def test_every_task_has_a_module_a_yaml_with_all_its_options_and_a_sample(name: 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_option_composes_and_is_valid(group: str) -> None:
     for name in options(group):
-        if group == "task":
+        if group in ("task", "study"):
             continue
         choice = f"{group}={name}"
         validate_train(compose("train", [choice, *FILLED_IN.get(choice, [])]))
+
+
+@pytest.mark.parametrize("name", options("study"))
+def test_every_study_is_made_of_runs_that_compose(name: str) -> None:
+    study = StudyConfig(**to_plain(compose("label_efficiency", [f"study={name}"]))["study"])
+    trials = list(trials_of(study, study.shared))
+    assert {trial.arm for trial in trials} == set(study.arms)
+    for overrides in {trial.arm: trial.overrides for trial in trials}.values():
+        validate_train(compose("train", list(overrides)))
 
 
 # --- running ----------------------------------------------------------------------------------------------------
@@ -260,6 +271,12 @@ def _wnut(folder: Path, split: str) -> None:
     (folder / name).write_text("".join(f"{w}\t{t}\n" for w, t in zip(WORDS, TAGS, strict=True)) + "\t\n")
 
 
+def _weibo(folder: Path, split: str) -> None:
+    name = {"validation": "dev"}.get(split, split)
+    rows = "".join(f"{w}\t{t}\n" for w, t in zip(WORDS, TAGS, strict=True))
+    (folder / f"weiboNER_2nd_conll.{name}").write_text(rows + "\n")
+
+
 WRITERS = {
     "conll": _conll,
     "conll2003": _conll,
@@ -268,6 +285,7 @@ WRITERS = {
     "parquet": _parquet,
     "hub": _parquet,
     "wnut17": _wnut,
+    "weibo_ner": _weibo,
 }
 TEXT = "Ada lived in London ."
 
@@ -321,11 +339,11 @@ def test_every_data_config_yields_records(name: str, tmp_path: Path) -> None:
     for records in splits.values():
         assert len(records[0]["tokens"]) == len(records[0]["tags"]) > 0
         if config["format"] != "sample":
-            assert records[0]["tokens"] == WORDS
+            assert records[0]["tokens"] == ([word[0] for word in WORDS] if name == "weibo_ner" else WORDS)
             assert records[0]["tags"] == TAGS
 
 
-@pytest.mark.parametrize("name", ["conll2003", "wnut17"])
+@pytest.mark.parametrize("name", ["conll2003", "wnut17", "weibo_ner"])
 def test_the_real_data_train(name: str, shared: Path, quick_run: Callable[..., Any]) -> None:
     result = quick_run(
         f"data={name}", f"data.path={shared}/data/{name}", "data.limit.train=40", "data.limit.validation=20",

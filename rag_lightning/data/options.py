@@ -91,6 +91,9 @@ class DataConfig(_Options):
     label_pattern: str | None = Field(
         None, description="a regular expression: what it finds in a stored label (its first group, if any) is the label"
     )
+    token_pattern: str | None = Field(
+        None, description="as label_pattern, for tokens: '^.' keeps the first character of each"
+    )
     group_by: int | str | None = Field(
         None, description="csv: the column that says to which example a row belongs (one token a row)"
     )
@@ -126,7 +129,7 @@ class DataConfig(_Options):
     def _numbers_are_labels_too(cls, value: Any) -> Any:
         return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
 
-    @field_validator("label_pattern")
+    @field_validator("label_pattern", "token_pattern")
     @classmethod
     def _readable_pattern(cls, value: str | None) -> str | None:
         try:

@@ -30,7 +30,22 @@ def _read_tokens(value: Any, config: DataConfig, where: str) -> list[str]:
         if not isinstance(word, str):
             raise _wrong_type(f"token {position}", "a text", word, where)
     _sound("".join(words), where)
-    return words
+    if config.token_pattern is None:
+        return words
+    return [_part(word, config.token_pattern, f"token {i}", "token_pattern", where) for i, word in enumerate(words)]
+
+
+def _part(value: str, pattern: str, name: str, key: str, where: str) -> str:
+    """What a pattern finds in a stored value: its first group that took part, or all of it."""
+    found = re.search(pattern, value)
+    part = next((group for group in (found.groups() or (found[0],)) if group), "") if found else ""
+    if not part:
+        raise UserError(
+            f"data.{key} finds nothing in {name} {shorten(value)!r}",
+            where=where,
+            remedy=f"Correct the pattern; null takes {key.removesuffix('_pattern')}s as they stand.",
+        )
+    return part
 
 
 def _read_tags(value: Any, config: DataConfig, where: str) -> list[str]:
@@ -91,14 +106,7 @@ def _read_label(value: Any, config: DataConfig, where: str) -> str:
     if not label:
         raise UserError("the label is empty", where=where, remedy="Write the label, or leave the row out.")
     if config.label_pattern is not None:
-        found = re.search(config.label_pattern, label)
-        label = next((part for part in (found.groups() or (found[0],)) if part), "") if found else ""
-        if not label:
-            raise UserError(
-                f"data.label_pattern finds nothing in the label {shorten(str(value))!r}",
-                where=where,
-                remedy="Correct the pattern; null takes labels as they stand.",
-            )
+        label = _part(label, config.label_pattern, "the label", "label_pattern", where)
     return _named(label, config.label_names, where)
 
 

@@ -1,7 +1,8 @@
 """Put into a network and a task's output what the guide asks for: features, meanings, constraints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,7 +14,14 @@ from rag_lightning.decoding.token_decoder import make_crf_loss, make_decode
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.features import RuleFeatures, attach
 from rag_lightning.guidance.guide import Guide
-from rag_lightning.guidance.semantics import SemanticHead, encode_meanings, meaning, text_head, token_head
+from rag_lightning.guidance.semantics import (
+    SemanticHead,
+    encoded_texts,
+    mean_vectors,
+    meanings_of,
+    text_head,
+    token_head,
+)
 from rag_lightning.model.interface import base_model_of
 from rag_lightning.tasks.task import OutputKind, Task
 
@@ -23,15 +31,23 @@ _TYPE_BEATS_O_FROM = 0.3  # cosine of a token and a type's meaning
 
 
 def equip_network(
-    network: PreTrainedModel, guide: Guide, labels: Sequence[str], tokenizer: Any, frozen_layers: int
+    network: PreTrainedModel,
+    guide: Guide,
+    labels: Sequence[str],
+    tokenizer: Any,
+    frozen_layers: int,
+    examples: Iterable[Mapping[str, torch.Tensor]] = (),
 ) -> None:
     """Add the modules that learn beside the backbone; before the optimizer is built and saved weights are loaded.
+
+    Args:
+        examples: labelled texts in encoded batches, which a label's meaning takes in beside its description.
 
     Raises:
         UserError: if the labels have no meaning in words, or the head cannot be replaced.
     """
     if guide.config.semantics:
-        _put_meanings(network, guide, labels, tokenizer)
+        _put_meanings(network, guide, labels, tokenizer, examples)
     if guide.features:
         width = int(network.config.hidden_size)
         features = RuleFeatures(guide.index.size, width, len(labels), guide.config.features.dropout)
@@ -60,7 +76,10 @@ def equipment_of(network: nn.Module) -> dict[str, torch.Tensor]:
     return found
 
 
-def _put_meanings(network: PreTrainedModel, guide: Guide, labels: Sequence[str], tokenizer: Any) -> None:
+def _put_meanings(
+    network: PreTrainedModel, guide: Guide, labels: Sequence[str], tokenizer: Any,
+    examples: Iterable[Mapping[str, torch.Tensor]],
+) -> None:  # fmt: skip
     head = next((name for name in _HEADS if isinstance(getattr(network, name, None), nn.Linear)), None)
     if head is None:
         raise UserError(
@@ -73,12 +92,17 @@ def _put_meanings(network: PreTrainedModel, guide: Guide, labels: Sequence[str],
     for name in names:
         info = guide.ruleset.labels.get(name)
         words = name.replace("_", " ").replace("-", " ")
-        texts.append(meaning(words, "", ()) if info is None else meaning(info.name, info.description, info.examples))
+        told = (words, "", ()) if info is None else (info.name, info.description, info.examples)
+        texts.append(meanings_of(*told))
 
-    def encode(batch: Sequence[str]) -> dict[str, torch.Tensor]:
+    def tokenize(batch: Sequence[str]) -> dict[str, torch.Tensor]:
         encoded = tokenizer(list(batch), padding=True, truncation=True, max_length=256, return_tensors="pt")
         return {name: encoded[name] for name in ("input_ids", "attention_mask")}
 
-    vectors = encode_meanings(encode, base_model_of(network), texts)
-    made = token_head(names, labels, vectors, _TYPE_BEATS_O_FROM) if guide.of_tokens else text_head(vectors)
+    batches = encoded_texts(tokenize, texts)
+    backbone = base_model_of(network)
+    if guide.of_tokens:
+        made = token_head(names, labels, mean_vectors(batches, backbone, len(names)), _TYPE_BEATS_O_FROM)
+    else:
+        made = text_head(mean_vectors(chain(batches, examples), backbone, len(names)))
     setattr(network, head, made)

@@ -1,11 +1,11 @@
 """Label semantics: a head that scores an input against what the labels mean, in words.
 
-Each label starts as the encoded text of its name, description and examples; the score is a scaled cosine. At zero
-labels this classifies already, and fine-tuning goes on from there instead of from random weights (as in
-prototypical networks, Snell et al. 2017, and label-aware few-shot tagging, Ma et al. 2022).
+Each label starts as the mean of its encoded description, examples and, for texts, labelled examples; the score is a
+scaled cosine. At zero labels this classifies already, and fine-tuning goes on from there instead of from random weights
+(as in prototypical networks, Snell et al. 2017, and label-aware few-shot tagging, Ma et al. 2022).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rag_lightning.model.pooling import masked_mean
 
 OUTSIDE = "O"
+_AT_A_TIME = 64
 _SHARPNESS = 20.0  # of the cosine at the start: cosines of sentence encoders lie close together
 
 
@@ -39,12 +40,10 @@ class SemanticHead(nn.Module):
         return self.sharpness * cosine + self.bias
 
 
-def meaning(name: str, description: str, examples: Sequence[str]) -> str:
-    """A label in one text, as it is encoded."""
-    parts = [name, description.rstrip(".")]
-    if examples:
-        parts.append("such as " + ", ".join(examples))
-    return ". ".join(part for part in parts if part)
+def meanings_of(name: str, description: str, examples: Sequence[str]) -> list[str]:
+    """What is encoded of a label: its name with the description, and each example by itself."""
+    told = ". ".join(part for part in (name, description.rstrip(".")) if part)
+    return [told, *examples]
 
 
 def token_head(types: Sequence[str], labels: Sequence[str], meanings: Tensor, threshold: float) -> SemanticHead:
@@ -71,18 +70,33 @@ def text_head(meanings: Tensor) -> SemanticHead:
 
 
 @torch.no_grad()
-def encode_meanings(
-    encode: Callable[[Sequence[str]], dict[str, Tensor]], backbone: nn.Module, texts: Sequence[str]
-) -> Tensor:
-    """Mean of the last hidden states over the tokens of each text, (texts, width), by the network as it is.
+def mean_vectors(batches: Iterable[Mapping[str, Tensor]], backbone: nn.Module, n_labels: int) -> Tensor:
+    """The mean direction of each label's texts, (labels, width), by the network as it is.
 
     Args:
-        encode: texts to ``input_ids`` and ``attention_mask``, padded.
+        batches: ``input_ids``, ``attention_mask`` (rows, tokens) and ``labels`` (rows,), negative where there is none.
+            A text counts by the mean of its last hidden states, scaled to length one.
         backbone: gives ``last_hidden_state``.
     """
     was_training = backbone.training
     backbone.eval()
-    batch = encode(texts)
-    hidden = backbone(**batch).last_hidden_state.float()
+    sums: Tensor | None = None
+    for batch in batches:
+        hidden = backbone(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        vectors = F.normalize(masked_mean(hidden.float(), batch["attention_mask"]), dim=-1)
+        sums = torch.zeros(n_labels, vectors.shape[1]) if sums is None else sums
+        labelled = batch["labels"] >= 0
+        sums.index_add_(0, batch["labels"][labelled], vectors[labelled])
     backbone.train(was_training)
-    return masked_mean(hidden, batch["attention_mask"])
+    assert sums is not None
+    return F.normalize(sums, dim=-1)
+
+
+def encoded_texts(
+    tokenize: Callable[[Sequence[str]], Mapping[str, Tensor]], texts: Sequence[Sequence[str]]
+) -> Iterable[Mapping[str, Tensor]]:
+    """The texts of each label as batches for :func:`mean_vectors`."""
+    pairs = [(text, label) for label, several in enumerate(texts) for text in several]
+    for start in range(0, len(pairs), _AT_A_TIME):
+        part = pairs[start : start + _AT_A_TIME]
+        yield {**tokenize([text for text, _ in part]), "labels": torch.tensor([label for _, label in part])}

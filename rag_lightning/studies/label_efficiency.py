@@ -49,11 +49,11 @@ def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
 
     plain = to_plain(config)
     study = parse(StudyConfig, plain["study"], "study")
-    shared = [word for word in typed if not _is_own(word)]
-    trials = list(trials_of(study, shared))
-    for arm in study.arms:
-        make_plan(compose("train", list(next(trial for trial in trials if trial.arm == arm).overrides)))
-    folder = Path(study.folder or Path(str(plain["output_dir"])) / "label_efficiency")
+    trials = list(trials_of(study, [*study.shared, *(word for word in typed if not _is_own(word))]))
+    firsts = {trial.arm: trial for trial in reversed(trials)}
+    plans = [make_plan(compose("train", list(trial.overrides))) for trial in firsts.values()]
+    name = f"{plans[-1].config.task['name']}-{plans[-1].config.data.name}"
+    folder = Path(study.folder or Path(str(plain["output_dir"])) / "label_efficiency" / name)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
     for number, trial in enumerate(trials, start=1):

@@ -43,6 +43,7 @@ from rag_lightning.training.stop import GracefulStop
 from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
 
 SHOWN = 600  # characters of the first input
+MOST_EXAMPLES = 2_500  # whose mean a label's meaning takes in; with more the start does not matter
 EVALUATED = ("validation", "test")
 
 
@@ -91,7 +92,8 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         pad_token_id=data.words.tokenizer.pad_token_id,
     )  # fmt: skip
     frozen = freeze(network, plan.frozen_layers)
-    equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers)
+    examples = data.loader("train") if len(data.splits["train"]) <= MOST_EXAMPLES else ()
+    equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers, examples)
     task = equip_task(plan.task, plan.guide, network, data.labels)
     verbalizer = None
     if plan.head == CLOZE_HEAD:

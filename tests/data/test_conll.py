@@ -73,6 +73,13 @@ def test_comment_with_as_many_columns_as_a_row(write, data_config):
     assert [record["tokens"] for record in read(path, data_config(), "train")] == [["EU"], ["#"]]
 
 
+def test_part_of_a_token(write, data_config):
+    path = write("a.conll", "科0\tO\n1\tO\n")
+    with pytest.raises(UserError, match=r"a.conll:1: data.token_pattern finds nothing in token 1 '1'.*takes tokens as"):
+        read(path, data_config(token_pattern="[^0-9]"), "train")
+    assert rows(read(path, data_config(token_pattern="^."), "train")) == [(["科", "1"], ["O", "O"])]
+
+
 def test_source_is_the_line_of_the_first_token(write, data_config):
     path = write("a.conll", "\n\nx O\ny O\n\n\nz O\n")
     assert [record["source"] for record in read(path, data_config(), "train")] == ["a.conll:3", "a.conll:7"]

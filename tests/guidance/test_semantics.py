@@ -1,8 +1,10 @@
 """A head that starts from the labels' meanings."""
 
+from types import SimpleNamespace
+
 import torch
 
-from rag_lightning.guidance.semantics import meaning, text_head, token_head
+from rag_lightning.guidance.semantics import encoded_texts, mean_vectors, meanings_of, text_head, token_head
 
 
 def test_a_text_goes_to_the_nearest_meaning() -> None:
@@ -27,7 +29,34 @@ def test_a_label_without_meaning_gets_a_gradient_too() -> None:
     assert float(head.bias.grad.abs().sum()) > 0
 
 
-def test_meaning_in_words() -> None:
-    told = meaning("place", "Countries and cities.", ("Rome", "Peru"))
-    assert told == "place. Countries and cities. such as Rome, Peru"
-    assert meaning("place", "", ()) == "place"
+def test_what_is_encoded_of_a_label() -> None:
+    told = ["place. Countries and cities", "Rome", "Peru"]
+    assert meanings_of("place", "Countries and cities.", ("Rome", "Peru")) == told
+    assert meanings_of("place", "", ()) == ["place"]
+
+
+class _Looking(torch.nn.Module):
+    """A backbone that gives a token the vector of its number."""
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(last_hidden_state=torch.eye(4)[input_ids] * 7.0)
+
+
+def test_a_labels_vector_is_the_mean_direction_of_its_texts() -> None:
+    mask = torch.ones(3, 2, dtype=torch.long)
+    mask[2, 1] = 0
+    batch = {
+        "input_ids": torch.tensor([[0, 0], [1, 1], [2, 3]]), "attention_mask": mask, "labels": torch.tensor([0, 0, 1]),
+    }  # fmt: skip
+    other = {"input_ids": torch.tensor([[3]]), "attention_mask": torch.ones(1, 1), "labels": torch.tensor([-100])}
+    vectors = mean_vectors([batch, other], _Looking(), 2)
+    half = 0.5**0.5
+    torch.testing.assert_close(vectors, torch.tensor([[half, half, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]))
+
+
+def test_texts_of_labels_come_in_batches() -> None:
+    batches = list(
+        encoded_texts(lambda texts: {"input_ids": torch.tensor([len(t) for t in texts])}, [["a"] * 70, ["bc"]])
+    )
+    assert [len(batch["labels"]) for batch in batches] == [64, 7]
+    assert batches[1]["labels"].tolist() == [0] * 6 + [1] and batches[1]["input_ids"][-1] == 2

@@ -17,7 +17,15 @@ from rag_lightning.studies.summary import Outcome, labels_for, markdown, summari
 def study(**changes: Any) -> StudyConfig:
     arms = {"plain": Arm(overrides=["rules=none"]), "guided": Arm(shots=[10])}
     return StudyConfig(
-        **{"shots": [10, 40], "per_label": False, "seeds": [2, 1], "arms": arms, "folder": None, "keep_models": False}
+        **{
+            "shared": [],
+            "shots": [10, 40],
+            "per_label": False,
+            "seeds": [2, 1],
+            "arms": arms,
+            "folder": None,
+            "keep_models": False,
+        }
         | changes
     )
 
@@ -38,6 +46,12 @@ def test_trials_are_every_combination_once_with_the_users_words() -> None:
 def test_an_arm_may_not_set_what_the_study_sets() -> None:
     with pytest.raises(UserError, match="seed"):
         list(trials_of(study(arms={"a": Arm(overrides=["seed=3"])}), []))
+
+
+def test_an_arm_may_be_a_line() -> None:
+    made = study(shared="task=ner batching.size=8", arms={"a": "optimizer.lr=1e-4 rules=none", "b": ["rules=none"]})
+    assert made.arms["a"].overrides == ["optimizer.lr=1e-4", "rules=none"] and made.arms["b"].shots is None
+    assert made.shared == ["task=ner", "batching.size=8"]
 
 
 def test_labels_saved_are_read_off_along_the_logarithm() -> None:
