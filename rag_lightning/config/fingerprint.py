@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 # Keys that change where and how fast a run is computed, or how it is shown, but not its result.
@@ -28,12 +29,19 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def identity(config: dict[str, Any], data: str, model: str, guidance: str = "") -> dict[str, Any]:
-    """What a run is: its settings, and the content of its data, model, rules and template instead of their paths."""
+def identity(
+    config: dict[str, Any], data: str, model: str, guidance: str = "", idle: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What a run is: its settings, and the content of its data, model, rules and template instead of their paths.
+
+    Args:
+        idle: keys of settings that have no effect in this run.
+    """
+    no_part = NO_PART_OF_A_RUN.union(idle)
     kept = {
         key: value
         for key, value in flatten(config).items()
-        if not any(key == out or key.startswith(f"{out}.") for out in NO_PART_OF_A_RUN)
+        if not any(key == out or key.startswith(f"{out}.") for out in no_part)
     }
     return {**kept, "data.content": data, "model.content": model, "guidance.content": guidance}
 

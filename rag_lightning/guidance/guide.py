@@ -14,6 +14,7 @@ from rag_lightning.guidance.options import GuidanceConfig, Switch
 from rag_lightning.rules.engine import RuleEngine
 from rag_lightning.rules.marks import COLUMN, FeatureIndex, record_marks, split_columns
 from rag_lightning.rules.ruleset import RuleSet
+from rag_lightning.rules.silence import leave_open, small_words
 from rag_lightning.rules.weak_labels import training_records, weak_labels
 
 
@@ -107,7 +108,20 @@ class Guide:
         weak = self.config.weak
         given = weak_labels(records, labels, weak.aggregation)
         chosen = training_records(records, given, keep_silent=weak.keep_silent, seed=seed)
-        return chosen if weak.limit is None else chosen[: weak.limit]
+        chosen = chosen if weak.limit is None else chosen[: weak.limit]
+        return leave_open(chosen, small_words(records)) if self.of_tokens and weak.leave_open else chosen
+
+    @property
+    def idle_settings(self) -> set[str]:
+        """The settings that have no effect here, so that they make no other run of this one."""
+        idle = set()
+        if not self.has_rules:
+            idle |= {"guidance.features", "guidance.decoding.vetoes"}
+        if not self.supervises:
+            idle.add("guidance.weak")
+        if not self.config.self_training.rounds:
+            idle.add("guidance.self_training")
+        return idle
 
     @property
     def fingerprint(self) -> str:

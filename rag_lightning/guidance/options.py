@@ -34,6 +34,11 @@ class WeakOptions(_Options):
     keep_silent: float = Field(
         0.5, ge=0, le=1, description="share of the sentences without any hit that are kept, as sentences without entity"
     )
+    leave_open: bool = Field(
+        True,
+        description="words written like names on which no rule speaks take no part in the loss, instead of counting as "
+        "outside of names",
+    )
     limit: int | None = Field(None, ge=1, description="weakly labelled examples at most; null: all")
 
 

@@ -22,11 +22,16 @@ def _token_units(token: str) -> list[Unit]:
     return units(token)
 
 
+def _are_characters(tokens: Sequence[str]) -> bool:
+    return all(len(token) == 1 for token in tokens) and any(is_unspaced(token) for token in tokens)
+
+
 class View:
     """A text with its words and units.
 
     Attributes:
-        text: the text; tokens are joined by spaces, but not between characters of scripts without spaces.
+        text: the text; tokens are joined by spaces, but not between characters of scripts without spaces, nor where
+            each token is one character (then N B A is NBA).
         words: the tokens, or the words of a running text.
         starts, ends: the characters at which each word starts and ends.
         of_tokens: hits count in tokens and must cover whole ones.
@@ -49,7 +54,10 @@ class View:
 
     @classmethod
     def of(cls, tokens: Sequence[str]) -> "View":
-        """Tokens."""
+        """Tokens; those that are single characters of a script without spaces stand together as they were written."""
+        if _are_characters(tokens):
+            text = "".join(tokens)
+            return cls(text, tokens, list(range(len(text))), of_tokens=True, parts=units(text))
         length, before = 0, ""
         starts: list[int] = []
         pieces: list[str] = []

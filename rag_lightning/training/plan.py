@@ -96,7 +96,8 @@ def make_plan(raw: DictConfig) -> Plan:
     embed = embedder_of(lambda: model.folder, config.model)
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
     plain = to_plain(raw)
-    print_of_run = fingerprint(identity(plain, content, model.fingerprint, _guidance_print(guide, rendering)))
+    own = identity(plain, content, model.fingerprint, _guidance_print(guide, rendering), guide.idle_settings)
+    print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
     folder = Path(
@@ -117,7 +118,8 @@ def make_plan(raw: DictConfig) -> Plan:
 
 def run_identity(plan: Plan) -> dict[str, Any]:
     """All that makes the run what it is, as flat keys."""
-    return identity(plan.plain, plan.content, plan.model.fingerprint, _guidance_print(plan.guide, plan.rendering))
+    guidance = _guidance_print(plan.guide, plan.rendering)
+    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, plan.guide.idle_settings)
 
 
 def _guidance_print(guide: Guide, rendering: Rendering) -> str:

@@ -81,6 +81,13 @@ def test_entries_match_across_tokens_of_single_characters() -> None:
     assert among(lexicon(["北京大学"]), "我 在 北 京 大 学") == ["北 京 大 学"]
 
 
+def test_tokens_that_are_characters_are_one_text() -> None:
+    rules = lexicon(["NBA", "AC米兰", "iPhone 5"])
+    assert among(rules, "看 N B A 和 A C 米 兰 。") == ["N B A", "A C 米 兰"]
+    assert among(rules, "N B A") == []  # letters alone may be anything
+    assert among(lexicon(["5S"]), "买 5 S ， 5 SE") == []  # SE is no character, so these are words
+
+
 def test_odd_tokens_keep_their_places() -> None:
     hits = lexicon(["Ada"]).apply_tokens(["", "\u200b", "Ada", " ", "", "Ada", "Ad", "a"])
     assert [(hit.start, hit.end) for hit in hits] == [(2, 3), (5, 6)]

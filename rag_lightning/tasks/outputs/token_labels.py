@@ -32,7 +32,7 @@ def encode(records: Sequence[Record], first: int, context: EncodingContext) -> C
     rendered = encode_segments(records, context.render, context.words)
     for number, (record, parts) in enumerate(zip(records, rendered, strict=True), start=first):
         tags = record.get("tags")
-        label_ids = None if tags is None else [ids_of_label[tag] for tag in tags]
+        label_ids = None if tags is None else [IGNORED if tag is None else ids_of_label[tag] for tag in tags]
         parts, cut = shorten(parts, context.words.room, windowed=LABELLED)
         for row in _rows(parts, label_ids, context.word_columns(record), context):
             for name, value in row.items():
@@ -102,7 +102,7 @@ def _row(
 
 def _continued(label_id: int, context: EncodingContext) -> int:
     """The label of a word's later sub-tokens: inside the entity that its first one begins."""
-    if context.options.subwords == "first":
+    if context.options.subwords == "first" or label_id == IGNORED:
         return IGNORED
     label = context.labels[label_id]
     return context.labels.index(f"I-{label[2:]}") if label.startswith("B-") else label_id
