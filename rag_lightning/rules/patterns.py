@@ -103,8 +103,8 @@ class Pattern:
                     break
                 span = _characters(haystack, match.span())
                 if span is not None and not self._is_whole(haystack, span):
-                    shorter = self._in_whole_words(haystack, span)
-                    match, span = shorter if shorter is not None else (match, None)
+                    other = self._to_the_words_end(haystack, span) or self._in_whole_words(haystack, span)
+                    match, span = other if other is not None else (match, None)
                 if span is None or span[0] == span[1]:
                     place = self._next_place(haystack, match.span())
                     continue
@@ -113,6 +113,16 @@ class Pattern:
 
     def _is_whole(self, haystack: Haystack, span: tuple[int, int]) -> bool:
         return not self._whole_words or all(is_boundary(haystack.text, place) for place in span)
+
+    def _to_the_words_end(self, haystack: Haystack, span: tuple[int, int]) -> tuple[Any, tuple[int, int]] | None:
+        """The match that ends where the word does: of ``who|whose`` RE2 takes the first one that fits."""
+        start, end = span
+        if not is_boundary(haystack.text, start):
+            return None
+        while not is_boundary(haystack.text, end):
+            end += 1
+        match = self._compiled.fullmatch(haystack.bytes, haystack.byte(start), haystack.byte(end))
+        return None if match is None else (match, (start, end))
 
     def _in_whole_words(self, haystack: Haystack, span: tuple[int, int]) -> tuple[Any, tuple[int, int]] | None:
         """A shorter match from the same place that ends where a word does."""

@@ -1,7 +1,8 @@
 """What ``report`` prints: the rules measured on labelled examples."""
 
 from rag_lightning.config.validate import parse
-from rag_lightning.data.load import load_split
+from rag_lightning.data.load import load_splits
+from rag_lightning.data.options import SPLITS
 from rag_lightning.data.records import Record
 from rag_lightning.data.splits import subset
 from rag_lightning.errors import UserError
@@ -37,8 +38,13 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
 
     assert settings.data is not None
     task = get_task(settings.task)
-    loaded = load_split(settings.data, settings.split, task.label_field)
-    records = loaded.splits[settings.split]
+    loaded = load_splits(settings.data, settings.seed, task.label_field)  # so that training and report have one split
+    if not (records := loaded.splits.get(settings.split, [])):
+        raise UserError(
+            f"there are no labelled {settings.split} examples",
+            where="split",
+            remedy=f"Choose one of {', '.join(name for name in SPLITS if loaded.splits.get(name))}.",
+        )
     if any(record.get(task.label_field) is None and record.get("spans") is None for record in records):
         raise UserError(
             f"examples without {task.label_field} cannot be scored",

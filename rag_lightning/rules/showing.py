@@ -60,7 +60,7 @@ def remarks(ruleset: RuleSet) -> list[str]:
         if ruleset.rules and label not in voted:
             notes.append(f"No rule votes for {label!r}.")
     for rule in ruleset.rules:
-        if rule.pattern is not None and r"\b" in rule.pattern[2:-2]:
+        if rule.pattern is not None and r"\b" in rule.pattern[2:-2] and not rule.pattern.isascii():
             notes.append(
                 f"The pattern of {rule.name!r} has \\b inside, which knows ASCII letters only. At its ends it is not "
                 "needed: hits are whole words."

@@ -66,9 +66,12 @@ def test_try_reads_lines(rules: Run, mine: str, monkeypatch: pytest.MonkeyPatch)
     assert rules("try", mine).out.count("label of the whole text") == 2
 
 
+ALL_IN_TRAIN = ("data.split.validation=0", "data.split.test=0")
+
+
 def test_report_measures_texts(rules: Run, mine: str, tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("text,label\ngood day,pos\nbad day,neg\nvery good,neg\nnothing,pos\n")
-    outcome = rules("report", mine, "task=classification", "data=csv", f"data.path={tmp_path}/d.csv")
+    outcome = rules("report", mine, "task=classification", "data=csv", f"data.path={tmp_path}/d.csv", *ALL_IN_TRAIN)
     assert outcome.code == 0, outcome.err
     row = next(line.split() for line in outcome.out.splitlines() if line.startswith(" good "))
     assert row == ["good", "pos", "2", "0.500", "0.000", "0.000", "0.500", "0.500", "0.500"]
@@ -79,7 +82,7 @@ def test_report_measures_texts(rules: Run, mine: str, tmp_path: Path) -> None:
 def test_report_measures_entities(rules: Run, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("rules: {a: {pattern: 'Ada', label: PER}, b: {pattern: 'Rome', label: LOC}}")
     (tmp_path / "d.conll").write_text("Ada B-PER\nsaw O\nRome O\n\nRome B-LOC\n\n")
-    outcome = rules("report", f"path={tmp_path}/r.yaml", "data=conll", f"data.path={tmp_path}/d.conll")
+    outcome = rules("report", f"path={tmp_path}/r.yaml", "data=conll", f"data.path={tmp_path}/d.conll", *ALL_IN_TRAIN)
     assert outcome.code == 0, outcome.err
     row = next(line.split() for line in outcome.out.splitlines() if line.startswith(" b "))
     assert row == ["b", "LOC", "2", "1.000", "0.000", "0.000", "0.500", "1.000", "0.667"]
@@ -103,10 +106,18 @@ def test_mistakes_on_the_command_line(arguments: list[str], said: str, rules: Ru
     assert said in outcome.err
 
 
+def test_report_keeps_away_from_what_training_will_be_tested_on(rules: Run, mine: str, tmp_path: Path) -> None:
+    rows = "".join(f"Das Wetter ist schön {i},{'pos' if i % 2 else 'neg'}\n" for i in range(40))
+    (tmp_path / "d.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    words = ("report", mine, "task=classification", "data=csv", f"data.path={tmp_path}/d.csv", "data.split.test=0.5")
+    assert "of 14 examples" in " ".join(rules(*words).out.split())
+    assert "of 8 examples" in " ".join(rules(*words, "data.shots=8").out.split())
+
+
 def test_report_needs_labelled_data(rules: Run, mine: str, tmp_path: Path) -> None:
     assert "report needs labelled examples" in rules("report", mine).err
     (tmp_path / "d.csv").write_text("text,label\na,pos\nb,bad\n")
-    outcome = rules("report", mine, "task=classification", "data=csv", f"data.path={tmp_path}/d.csv")
+    outcome = rules("report", mine, "task=classification", "data=csv", f"data.path={tmp_path}/d.csv", *ALL_IN_TRAIN)
     assert "names the label 'neg', which the data do not have. The data have: bad, pos." in outcome.err
 
 

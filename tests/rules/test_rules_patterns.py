@@ -22,6 +22,8 @@ def matches(pattern: str, text: str, **options: bool) -> list[str]:
         (r"[\w.-]+@\w+", "mail ö.ä-b@x now", ["ö.ä-b@x"]),
         (r"[^\d\s]+", "12 ab", ["ab"]),
         (r"\bécole\b", "école écoles", ["école"]),
+        (r"\b(?:who|whose)\b", "whose ear, who", ["whose", "who"]),
+        (r"ab|abc|a", "abcd abc a", ["abc", "a"]),
         (r"foo(?: bar)?", "foo bars foo bar", ["foo", "foo bar"]),
         (r"\p{Lu}\w+ \p{Lu}\w+", "iPhone Plus Max", ["Plus Max"]),
         (r"北京", "我在北京", ["北京"]),
