@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,18 @@ def _outcome(trial: Trial, train: Callable[[list[str]], Any], *, keep_model: boo
     names = (f"test/{result.headline}", f"validation/{result.headline}")
     metric = next(name for name in names if name in result.metrics)
     score, seconds = float(result.metrics[metric]), float(status.get("seconds", 0.0))
-    return Outcome(trial.arm, trial.shots, trial.seed, score, metric, seconds, None, str(result.folder))
+    by_label = _label_scores(result.metrics, metric.partition("/")[0])
+    return Outcome(trial.arm, trial.shots, trial.seed, score, metric, seconds, None, str(result.folder), by_label)
+
+
+def _label_scores(metrics: Mapping[str, float], split: str) -> dict[str, float]:
+    """The F1 of each label, which metrics call split/label/f1."""
+    start, end = f"{split}/", "/f1"
+    return {
+        name[len(start) : -len(end)]: float(value)
+        for name, value in metrics.items()
+        if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end)
+    }
 
 
 def _write(folder: Path, outcomes: list[Outcome], study: StudyConfig) -> None:

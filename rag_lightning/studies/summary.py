@@ -1,10 +1,12 @@
-"""Means over seeds, and how many labels each arm saves."""
+"""Means over seeds, how many labels each arm saves, and which labels it helps and hurts."""
 
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+_SHOWN = 4  # labels with the greatest loss, and with the greatest gain, where there are many
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Outcome:
     seconds: float
     reason: str | None
     folder: str | None
+    by_label: Mapping[str, float] = field(default_factory=dict)  # F1 of each label
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def markdown(rows: Sequence[Row], outcomes: Sequence[Outcome], per_label: bool) 
             f"{row.seconds / 60:.1f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _label_table(outcomes)
     failed = [f"- {o.arm}, {o.shots:,} labels, seed {o.seed}: {o.reason}" for o in outcomes if o.score is None]
     return "\n".join(lines + (["", "Failed:", *failed] if failed else []))
 
@@ -111,3 +115,33 @@ def _equals(row: Row) -> str:
     if row.equals is None:
         return ""
     return f"{row.equals:,.0f} ({row.equals / max(row.shots, 1):.1f}x)"
+
+
+def _label_table(outcomes: Sequence[Outcome]) -> list[str]:
+    """F1 of each label beside the first arm's with as many examples: where an arm helps, and where it hurts."""
+    groups: dict[tuple[int, str], list[Mapping[str, float]]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.by_label:
+            groups[outcome.shots, outcome.arm].append(outcome.by_label)
+    first = outcomes[0].arm if outcomes else ""
+    lines = []
+    for shots, arm in sorted(groups, key=lambda key: key[0]):
+        if arm == first or (shots, first) not in groups:
+            continue
+        before, after = _means(groups[shots, first]), _means(groups[shots, arm])
+        changes = sorted((after[name] - before[name], name) for name in before if name in after)
+        shown = changes if len(changes) <= 2 * _SHOWN else [*changes[:_SHOWN], *changes[-_SHOWN:]]
+        told = ", ".join(f"{name} {before[name]:.2f} → {after[name]:.2f} ({change:+.2f})" for change, name in shown)
+        worse = sum(change < 0 for change, _ in changes)
+        lines.append(f"| {arm} | {shots:,} | {worse} of {len(changes)} | {told} |")
+    head = [
+        "",
+        f"| way | labels | worse than {first} | F1 by label, {first} → way, the worst change first |",
+        "|---|---:|---|---|",
+    ]
+    return head + lines if lines else []
+
+
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for one in scores for name in one)
+    return {name: statistics.mean(one[name] for one in scores if name in one) for name in names}

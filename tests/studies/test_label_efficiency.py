@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,16 @@ def test_means_spreads_and_what_failed() -> None:
     assert "more than were tried" in text and "guided, 40 labels, seed 2: the disk is full" in text
 
 
+def test_where_an_arm_helps_and_where_it_hurts() -> None:
+    outcomes = [
+        replace(outcome("plain", 10, 1, 0.4), by_label={"PER": 0.5, "ORG": 0.6}),
+        replace(outcome("plain", 10, 2, 0.4), by_label={"PER": 0.7, "ORG": 0.6}),
+        replace(outcome("guided", 10, 1, 0.7), by_label={"PER": 0.8, "ORG": 0.5}),
+    ]
+    text = markdown(summarise(outcomes), outcomes, per_label=False)
+    assert "| guided | 10 | 1 of 2 | ORG 0.60 → 0.50 (-0.10), PER 0.60 → 0.80 (+0.20) |" in text
+
+
 def test_a_study_from_the_command_line_goes_on_where_it_was(
     run: Callable[..., Any], tiny_run: Callable[..., list[str]], tmp_path: Path, no_pictures: None
 ) -> None:
@@ -88,6 +99,7 @@ def test_a_study_from_the_command_line_goes_on_where_it_was(
     assert done.code == 0, done.err
     results = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
     assert [(r["arm"], r["shots"]) for r in results] == [("plain", 6), ("guided", 6), ("plain", 12), ("guided", 12)]
+    assert all(set(r["by_label"]) <= {"PER", "LOC", "ORG", "MISC"} and r["by_label"] for r in results)
     assert all(r["metric"] == "test/f1" and r["score"] is not None for r in results)
     assert "| guided | 12 |" in (tmp_path / "study" / "table.md").read_text()
     assert (tmp_path / "study" / "curves.png").read_bytes().startswith(b"\x89PNG")
