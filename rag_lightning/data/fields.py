@@ -68,6 +68,9 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
         row: field name (or column number) -> value.
         where: the place for messages, ``folder/file:line``.
         source: the place as the record keeps it, ``file:line``.
+
+    Returns:
+        the fields in their one form; the label of a row that leaves it blank is None.
     """
     found = {
         field: row[key]
@@ -75,16 +78,24 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
         if (key := next((name for name in candidates(wanted) if row.get(name) is not None), None)) is not None
     }
     found |= _joined(row, config, where)
+    if _has_blank_label(row, config):
+        found["label"] = None
     for field in _required(config, found):
         if field not in found:
             raise _missing(field, row.keys(), config, where)
     record: Record = {"source": source}
     for field, value in found.items():
-        record[field] = READ[field](value, config, where) if field in READ else value
+        record[field] = READ[field](value, config, where) if field in READ and value is not None else value
     _check_tags(record, where)
     if "spans" in record and "text" in record:
         check_spans(record["spans"], len(record["text"]), where)
     return record
+
+
+def _has_blank_label(row: Mapping[Any, Any], config: DataConfig) -> bool:
+    """Whether the label's column is there and this row has nothing in it: a text that is not labelled (yet)."""
+    cells = [row[name] for name in candidates(config.fields.get("label")) if name in row]
+    return bool(cells) and all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str, str]:

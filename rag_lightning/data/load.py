@@ -51,13 +51,14 @@ def load_splits(config: DataConfig, seed: int, label_field: str = "tags") -> Loa
     config = for_task(config, label_field)
     notes: list[str] = []
     splits = {split: _read_split(split, files, config, notes) for split, files in paths.items()}
+    splits["train"], blank = _labelled("train", splits["train"], notes)
     splits = _with_missing_splits(splits, config, label_field, notes)
     _note_repeated_examples(splits, notes)
     for split in splits:
         splits[split] = _limited(split, splits[split], config, seed, label_field, notes)
     labels = tuple(sorted(_types(splits["train"], label_field))) if config.few_shot else ()
     read = [file for files in paths.values() for file in files]
-    if pool := _pool(splits, config, seed, label_field, notes, read):
+    if pool := _pool(splits, config, seed, label_field, notes, read) + blank:
         splits["unlabelled"] = pool
     return LoadedData(splits, notes, list(dict.fromkeys(read)), labels)
 
@@ -93,7 +94,7 @@ def load_split(config: DataConfig, split: str, label_field: str = "tags") -> Loa
             f"the data have no {split} split", where="split", remedy=f"Set split to one of: {', '.join(paths)}."
         )
     notes: list[str] = []
-    records = _read_split(split, paths[split], for_task(config, label_field), notes)
+    records, _ = _labelled(split, _read_split(split, paths[split], for_task(config, label_field), notes), notes)
     return LoadedData({split: records}, notes, list(paths[split]))
 
 
@@ -142,7 +143,33 @@ def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: li
         notes.append(f"{_count(len(records) - len(kept), 'example')} of {split} had no word and was left out.")
     if not kept:
         raise UserError(f"no example of the {split} split has a word", where=str(files[0]), remedy="Check data.fields.")
-    return [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
+    named = [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
+    if split != "train":
+        for record in named:
+            if "label" in record and record["label"] is None:
+                raise _blank(record)
+    return named
+
+
+def _labelled(split: str, records: list[Record], notes: list[str]) -> tuple[list[Record], list[Record]]:
+    """The records with a label, and those whose label is blank, without it."""
+    blank = [record for record in records if "label" in record and record["label"] is None]
+    if not blank:
+        return records, []
+    if len(blank) == len(records):
+        raise _blank(records[0])
+    verb = "has no label and is" if len(blank) == 1 else "have no label and are"
+    notes.append(f"{len(blank):,} of {_count(len(records), f'{split} example')} {verb} unlabelled.")
+    labelled = [record for record in records if record["label"] is not None]
+    return labelled, [{key: value for key, value in record.items() if key != "label"} for record in blank]
+
+
+def _blank(record: Record) -> UserError:
+    return UserError(
+        "the label is empty",
+        where=record["source"],
+        remedy="Write the label, or leave the row out (in the training data such rows are unlabelled examples).",
+    )
 
 
 def _format(file: Path, config: DataConfig) -> str:

@@ -80,12 +80,26 @@ def test_lines_are_cut_once(write, data_config, content, changes, expected):
     assert read(data_config, write("a.txt", content), "labelled_lines", **changes) == [expected]
 
 
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_training_rows_without_label_are_unlabelled(write, data_config, blank):
+    path = write("a.csv", f"text,label\none,x\ntwo,{blank}\nthree,y\n")
+    config = data_config("csv", path=path, split={"validation": 0, "test": 0})
+    loaded = load_splits(config, seed=1, label_field="label")
+    assert [(r["text"], r["label"]) for r in loaded.splits["train"]] == [("one", "x"), ("three", "y")]
+    assert [(r["text"], "label" in r) for r in loaded.splits["unlabelled"]] == [("two", False)]
+    assert any("1 of 3 train examples has no label and is unlabelled." in note for note in loaded.notes)
+    write("a.csv", f"text,label\none,{blank}\n")
+    with pytest.raises(UserError, match="csv:2: the label is empty"):
+        load_splits(config, seed=1, label_field="label")
+
+
 MISTAKES = [
     ("csv", "text,label\na,x\nb,\n", {}, r"a:3: the label is empty.*leave the row out"),
     ("csv", "text,topic\na,x\n", {}, "a:2: there is no `label` or .*is: text, topic.*data.fields.label=topic"),
     ("csv", "a\nb\n", {}, r"the header has one column only, 'a'.*data.separator"),
     ("jsonl", '{"text": "a", "label": ["x"]}', {}, r"a:1: the label must be one name or whole number"),
-    ("jsonl", '{"text": "a", "label": null}', {}, r"a:1: there is no `label`"),
+    ("jsonl", '{"text": "a", "label": null}', {}, r"a:1: the label is empty"),
+    ("jsonl", '{"text": "a"}', {}, r"a:1: there is no `label`"),
     ("jsonl", '{"text": "a", "label": -1}', {}, r"a:1: the label is -1, which in data sets means that there is none"),
     ("jsonl", '{"text": 5, "label": 1}', {}, r"a:1: the text must be a text, but is 5"),
     ("jsonl", '["text"]', {}, r'a:item 1: an object like {"text": …, "label": …} is expected'),
