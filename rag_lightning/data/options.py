@@ -110,7 +110,7 @@ class DataConfig(_Options):
     shots: int | None = Field(
         None, ge=0, description="labelled training examples; the rest of train is the unlabelled pool"
     )
-    shots_per_label: int | None = Field(None, ge=1, description="as shots, for each label (each type of entity)")
+    shots_per_label: int | None = Field(None, ge=0, description="as shots, for each label (each type of entity)")
     shots_seed: int | None = Field(None, ge=0, description="of the choice of shots; null = the run's seed")
     unlabelled: str | None = Field(
         None,

@@ -122,8 +122,9 @@ class GuidedDataModule(pl.LightningDataModule):
             loaded = load_split(self.data, self.only, label_field=self.task.label_field)
         prepared = self.task.prepare(loaded.splits, self._with_known_labels(loaded))
         check_labels(self.guide.ruleset, self.task.rule_labels(prepared.labels), "rules")
-        splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
         notes = [*loaded.notes, *prepared.notes]
+        self._teach_examples(prepared, notes)
+        splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
         if self.guide.supervises and "unlabelled" in splits:
             splits["weak"] = self._weakly_labelled(splits, prepared, notes)
         context = self._context(splits.get("train", []), prepared.labels)
@@ -142,6 +143,14 @@ class GuidedDataModule(pl.LightningDataModule):
         if not loaded.labels or getattr(self.options, "labels", ()) is not None:
             return self.options
         return self.options.model_copy(update={"labels": list(loaded.labels)})
+
+    def _teach_examples(self, prepared: Prepared, notes: list[str]) -> None:
+        """Put the rule file's examples of labels beside the labelled ones."""
+        if "train" not in prepared.splits or not (told := self.guide.told_examples(prepared.labels)):
+            return
+        own = prepared.splits["train"]
+        notes.append(f"{len(told):,} examples of the rule file join the {len(own):,} labelled training examples.")
+        prepared.splits["train"] = [*own, *told]
 
     def _weakly_labelled(self, splits: Splits, prepared: Prepared, notes: list[str]) -> list[Record]:
         pool = splits["unlabelled"]

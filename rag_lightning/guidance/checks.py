@@ -27,7 +27,8 @@ def check_guidance(guide: Guide, data: DataConfig) -> None:
 
 def check_something_to_learn_from(guide: Guide, data: DataConfig, is_cloze: bool) -> None:
     """Raise a UserError for zero labels where nothing else could answer."""
-    if 0 not in (data.shots, data.shots_per_label) or is_cloze or guide.config.semantics or guide.supervises:
+    taught = guide.config.semantics or guide.supervises or guide.teaches_examples
+    if 0 not in (data.shots, data.shots_per_label) or is_cloze or taught:
         return
     raise UserError(
         "with no labelled example there is nothing to learn from",

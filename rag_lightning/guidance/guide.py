@@ -58,6 +58,12 @@ class Guide:
         weak = self.config.weak
         return self.has_rules and (weak.warmup_epochs > 0 or weak.joint_weight > 0)
 
+    @property
+    def teaches_examples(self) -> bool:
+        """Whether the examples of the rule file's labels are training examples."""
+        some = any(info.examples for info in self.ruleset.labels.values())
+        return not self.of_tokens and some and self._decided(self.config.examples, True)
+
     def ways(self) -> dict[str, bool]:
         """Each way in words, and whether it is taken."""
         weak = self.config.weak
@@ -65,6 +71,7 @@ class Guide:
             "features": self.features,
             "warm-up": self.has_rules and weak.warmup_epochs > 0,
             "weak labels beside the labelled": self.has_rules and weak.joint_weight > 0,
+            "examples of labels": self.teaches_examples,
             "label meanings": self.config.semantics,
             "valid tags": self.transitions,
             "vetoes": self.vetoes,
@@ -103,6 +110,17 @@ class Guide:
         marks = [COLUMN.format(i) for i in range(self.index.columns)] if self.features else []
         return marks + ([FORBIDDEN_COLUMN] if self.vetoes else [])
 
+    def told_examples(self, labels: Sequence[str]) -> list[Record]:
+        """The examples that the rule file gives of the labels, as labelled texts."""
+        if not self.teaches_examples:
+            return []
+        told = [(label, text) for label, info in self.ruleset.labels.items() for text in info.examples]
+        return [
+            {"id": f"rules-{number}", "source": f"rules, {label}", "text": text, "label": label}
+            for number, (label, text) in enumerate(told)
+            if label in labels
+        ]
+
     def weakly_labelled(self, records: Sequence[Record], labels: Sequence[str], seed: int) -> list[Record]:
         """Unlabelled records with the labels that the rules give them, those on which no rule speaks left out."""
         weak = self.config.weak
@@ -121,6 +139,8 @@ class Guide:
             idle.add("guidance.weak")
         if not self.config.self_training.rounds:
             idle.add("guidance.self_training")
+        if not self.teaches_examples:
+            idle.add("guidance.examples")
         return idle
 
     @property
@@ -131,5 +151,7 @@ class Guide:
             "rules": self.ruleset.fingerprint,
             "columns": self.column_names,
             "weak": weak if self.supervises else None,
+            "examples": self.teaches_examples,
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20] if self.has_rules else ""
+        used = self.has_rules or self.teaches_examples
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20] if used else ""

@@ -65,5 +65,8 @@ class GuidanceConfig(_Options):
     self_training: SelfTrainingOptions = Field(
         default_factory=SelfTrainingOptions, description="the model's own answers as supervision"
     )
+    examples: Switch = Field(
+        "auto", description="the examples that the rule file gives of its labels are labelled texts too; auto: on"
+    )
     semantics: bool = Field(False, description="score against encoded label descriptions instead of a new head")
     decoding: DecodingOptions = Field(default_factory=DecodingOptions, description="constraints on the answers")

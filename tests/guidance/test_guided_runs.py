@@ -131,3 +131,22 @@ def test_a_crash_in_any_stage_changes_nothing(
         with pytest.raises(Crash):
             train(words("cut"))
     assert weights(train(words("cut")).folder) == whole
+
+
+def test_examples_of_the_rule_file_are_labelled_texts(
+    tiny_model: Path, tmp_path: Path, tiny_run: Callable[..., list[str]], no_pictures: None
+) -> None:
+    (tmp_path / "d.csv").write_text("text,label\n" + "".join(f"row {i} of many,{'ab'[i % 2]}\n" for i in range(40)))
+    rules = {"labels": {"a": {"name": "even", "examples": ["an even one", "two"]}, "b": {"name": "odd"}}, "rules": {}}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(rules))
+    words = [
+        "task=classification", "model=local", f"model.path={tiny_model}", "trainer=cpu", "logger=none", "data=csv",
+        f"data.path={tmp_path / 'd.csv'}", f"rules.path={tmp_path / 'r.yaml'}", f"output_dir={tmp_path}/runs",
+        "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
+    ]  # fmt: skip
+    with_them = (train([*words, "data.shots_per_label=0"]).folder / "report.md").read_text(encoding="utf-8")
+    assert "2 examples of the rule file join the 0 labelled training examples." in with_them
+    with pytest.raises(UserError, match="nothing to learn from"):
+        make_plan(compose("train", [*words, "data.shots_per_label=0", "guidance.examples=false"]))
+    with_none = (train([*words, "guidance=semantics"]).folder / "report.md").read_text(encoding="utf-8")
+    assert "of the rule file" not in with_none
