@@ -127,6 +127,8 @@ class GuidedDataModule(pl.LightningDataModule):
         splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
         if self.guide.supervises and "unlabelled" in splits:
             splits["weak"] = self._weakly_labelled(splits, prepared, notes)
+        elif self.guide.supervises and self.only is None:
+            notes.append("There are no unlabelled examples that the rules could label (data.shots, data.unlabelled).")
         context = self._context(splits.get("train", []), prepared.labels)
         for name, records in splits.items():
             write_split(folder, name, records, self._columns(name, records, context))

@@ -1,5 +1,7 @@
 """Combinations of rules, data and ways that cannot work, refused before a model is loaded."""
 
+from collections.abc import Collection
+
 from rag_lightning.data.options import DataConfig
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.guide import Guide
@@ -17,7 +19,17 @@ def check_guidance(guide: Guide, data: DataConfig) -> None:
             where="guidance.decoding",
             remedy="Set guidance.decoding.transitions=auto and guidance.decoding.crf=false.",
         )
-    if config.self_training.rounds and not has_pool(data):
+    if not may_have_pool(data):
+        check_pool(guide, [])
+
+
+def check_pool(guide: Guide, splits: Collection[str]) -> None:
+    """Raise a UserError for self-training without unlabelled examples.
+
+    Args:
+        splits: the names of those that were read.
+    """
+    if guide.config.self_training.rounds and "unlabelled" not in splits:
         raise UserError(
             "self-training needs unlabelled examples, and there are none",
             where="guidance.self_training.rounds",
@@ -57,9 +69,9 @@ def for_mask(config: GuidanceConfig, pooling: str) -> GuidanceConfig:
     return config.model_copy(update={"features": config.features.model_copy(update={"enabled": False})})
 
 
-def has_pool(data: DataConfig) -> bool:
-    """Whether there will be unlabelled examples."""
-    return data.few_shot or data.unlabelled is not None
+def may_have_pool(data: DataConfig) -> bool:
+    """Whether there can be unlabelled examples; in columns of CoNLL each word has a tag, elsewhere a label may be blank."""
+    return data.few_shot or data.unlabelled is not None or data.format not in ("conll", "sample")
 
 
 def _needs_rules(key: str) -> UserError:

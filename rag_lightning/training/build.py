@@ -23,6 +23,7 @@ from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.encoding.render import words_of
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.guidance.checks import check_pool
 from rag_lightning.guidance.equip import equip_network, equip_task
 from rag_lightning.model.interface import padding_side
 from rag_lightning.model.load import load_network, window_length
@@ -86,6 +87,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     quiet()
     data = build_data(plan)
     config = plan.config
+    check_pool(plan.guide, data.splits)
     mix_in_weak_labels(plan, data)
     network = load_network(
         plan.model.folder, plan.head, data.labels, config.model, config.seed,

@@ -148,5 +148,7 @@ def test_examples_of_the_rule_file_are_labelled_texts(
     assert "2 examples of the rule file join the 0 labelled training examples." in with_them
     with pytest.raises(UserError, match="nothing to learn from"):
         make_plan(compose("train", [*words, "data.shots_per_label=0", "guidance.examples=false"]))
+    with pytest.raises(UserError, match="self-training needs unlabelled examples"):
+        train([*words, "guidance=self_training"])
     with_none = (train([*words, "guidance=semantics"]).folder / "report.md").read_text(encoding="utf-8")
     assert "of the rule file" not in with_none
