@@ -70,7 +70,7 @@ def for_mask(config: GuidanceConfig, pooling: str) -> GuidanceConfig:
 
 
 def may_have_pool(data: DataConfig) -> bool:
-    """Whether there can be unlabelled examples; in columns of CoNLL each word has a tag, elsewhere a label may be blank."""
+    """Whether there can be unlabelled examples; words of CoNLL columns have tags, elsewhere labels may be blank."""
     return data.few_shot or data.unlabelled is not None or data.format not in ("conll", "sample")
 
 
