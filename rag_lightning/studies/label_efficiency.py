@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rag_lightning.config.compose import compose
+from rag_lightning.config.compose import compose, group_choices
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import say
 from rag_lightning.errors import UserError
@@ -52,17 +52,18 @@ def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
     trials = list(trials_of(study, [*study.shared, *(word for word in typed if not _is_own(word))]))
     firsts = {trial.arm: trial for trial in reversed(trials)}
     plans = [make_plan(compose("train", list(trial.overrides))) for trial in firsts.values()]
-    name = f"{plans[-1].config.task['name']}-{plans[-1].config.data.name}"
-    folder = Path(study.folder or Path(str(plain["output_dir"])) / "label_efficiency" / name)
+    names = [group_choices(config).get("study", "study"), plans[-1].config.task["name"], plans[-1].config.data.name]
+    folder = Path(study.folder or Path(str(plain["output_dir"])) / "label_efficiency" / "-".join(dict.fromkeys(names)))
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
     for number, trial in enumerate(trials, start=1):
         say(f"\n{number} of {len(trials)}: {trial.arm}, {trial.shots:,} labels, seed {trial.seed}", style="bold")
         outcomes.append(_outcome(trial, train, keep_model=study.keep_models))
         _write(folder, outcomes, study)
-    rows = summarise(outcomes)
-    plot_label_curves(folder / "curves.png", rows, outcomes[0].metric, per_label=study.per_label)
-    say("\n" + markdown(rows, outcomes, study.per_label))
+    rows = summarise(outcomes, list(study.arms))
+    metric = next((outcome.metric for outcome in outcomes if outcome.metric), "score")
+    plot_label_curves(folder / "curves.png", rows, metric, per_label=study.per_label)
+    say("\n" + markdown(outcomes, list(study.arms), per_label=study.per_label))
     failed = sum(outcome.score is None for outcome in outcomes)
     say(f"{len(outcomes) - failed} of {len(outcomes)} runs gave a score; {folder}")
     return folder
@@ -103,7 +104,7 @@ def _outcome(trial: Trial, train: Callable[[list[str]], Any], *, keep_model: boo
         say(f"failed: {mistake}", style="red")
         return Outcome(trial.arm, trial.shots, trial.seed, None, "", 0.0, str(mistake), None)
     status = json.loads((result.folder / "status.json").read_text(encoding="utf-8"))
-    if not keep_model:
+    if not keep_model and not result.already_done:  # another's model is not ours to delete
         shutil.rmtree(result.folder / "model", ignore_errors=True)
     names = (f"test/{result.headline}", f"validation/{result.headline}")
     metric = next(name for name in names if name in result.metrics)
@@ -125,4 +126,4 @@ def _label_scores(metrics: Mapping[str, float], split: str) -> dict[str, float]:
 def _write(folder: Path, outcomes: list[Outcome], study: StudyConfig) -> None:
     lines = [json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes]
     write_text(folder / "results.jsonl", "\n".join(lines) + "\n")
-    write_text(folder / "table.md", markdown(summarise(outcomes), outcomes, study.per_label) + "\n")
+    write_text(folder / "table.md", markdown(outcomes, list(study.arms), per_label=study.per_label) + "\n")

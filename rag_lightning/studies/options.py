@@ -35,12 +35,12 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    shared: list[str] = Field(description="what every run gets, before the user's own overrides and the arm's")
+    shared: list[str] = Field(description="what every run gets; the user's own overrides come after it, and the arm's last")
     shots: list[int] = Field(min_length=1, description="numbers of labelled examples, or of examples per label")
     per_label: bool = Field(description="shots count for each label (data.shots_per_label) instead of in all")
     seeds: list[int] = Field(min_length=1, description="of the choice of labels and of the training")
     arms: dict[str, Arm] = Field(min_length=1, description="the first one is what the others are compared with")
-    folder: str | None = Field(description="of the results; null: <output_dir>/label_efficiency/<task>-<data>")
+    folder: str | None = Field(description="of the results; null: <output_dir>/label_efficiency/<study>-<task>-<data>")
     keep_models: bool = Field(description="keep each run's exported model")
 
     _split = field_validator("shared", mode="before")(_words)

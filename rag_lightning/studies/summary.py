@@ -45,10 +45,13 @@ class Row:
     beyond: bool = False
 
 
-def summarise(outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row for each arm and number of labels that has a score, in the order in which the arms come."""
+def summarise(outcomes: Sequence[Outcome], arms: Sequence[str]) -> list[Row]:
+    """A row for each arm and number of labels that has a score.
+
+    Args:
+        arms: in the order of the table; the first one is what the others are compared with.
+    """
     groups: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
-    arms = list(dict.fromkeys(outcome.arm for outcome in outcomes))
     for outcome in outcomes:
         if outcome.score is not None:
             groups[outcome.arm, outcome.shots].append(outcome)
@@ -83,10 +86,10 @@ def labels_for(score: float, curve: Sequence[tuple[int, float]]) -> float | None
     return float(reached[0]) if reached else None
 
 
-def markdown(rows: Sequence[Row], outcomes: Sequence[Outcome], per_label: bool) -> str:
-    """The table, and the runs that failed with their reasons."""
+def markdown(outcomes: Sequence[Outcome], arms: Sequence[str], *, per_label: bool) -> str:
+    """The table of :func:`summarise`, what happened to single labels, and the runs that failed with their reasons."""
+    rows, first = summarise(outcomes, arms), arms[0]
     metric = next((outcome.metric for outcome in outcomes if outcome.metric), "score")
-    first = rows[0].arm if rows else ""
     each = " per label" if per_label else ""
     lines = [
         f"| way | labels{each} | {metric} (mean ± deviation) | seeds | as good as {first} with | minutes a run |",
@@ -104,7 +107,7 @@ def markdown(rows: Sequence[Row], outcomes: Sequence[Outcome], per_label: bool) 
             f"{row.seconds / 60:.1f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    lines += _label_table(outcomes)
+    lines += _label_table(outcomes, first)
     failed = [f"- {o.arm}, {o.shots:,} labels, seed {o.seed}: {o.reason}" for o in outcomes if o.score is None]
     return "\n".join(lines + (["", "Failed:", *failed] if failed else []))
 
@@ -117,13 +120,12 @@ def _equals(row: Row) -> str:
     return f"{row.equals:,.0f} ({row.equals / max(row.shots, 1):.1f}x)"
 
 
-def _label_table(outcomes: Sequence[Outcome]) -> list[str]:
+def _label_table(outcomes: Sequence[Outcome], first: str) -> list[str]:
     """F1 of each label beside the first arm's with as many examples: where an arm helps, and where it hurts."""
     groups: dict[tuple[int, str], list[Mapping[str, float]]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.by_label:
             groups[outcome.shots, outcome.arm].append(outcome.by_label)
-    first = outcomes[0].arm if outcomes else ""
     lines = []
     for shots, arm in sorted(groups, key=lambda key: key[0]):
         if arm == first or (shots, first) not in groups:

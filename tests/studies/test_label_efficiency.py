@@ -15,6 +15,9 @@ from rag_lightning.studies.options import Arm, StudyConfig
 from rag_lightning.studies.summary import Outcome, labels_for, markdown, summarise
 
 
+ARMS = ["plain", "guided"]
+
+
 def study(**changes: Any) -> StudyConfig:
     arms = {"plain": Arm(overrides=["rules=none"]), "guided": Arm(shots=[10])}
     return StudyConfig(
@@ -68,14 +71,22 @@ def test_means_spreads_and_what_failed() -> None:
         outcome("plain", 10, 1, 0.4), outcome("plain", 10, 2, 0.6), outcome("plain", 40, 1, 0.7),
         outcome("guided", 10, 1, 0.7), outcome("guided", 40, 1, 0.9), outcome("guided", 40, 2, None),
     ]  # fmt: skip
-    rows = {(row.arm, row.shots): row for row in summarise(outcomes)}
+    rows = {(row.arm, row.shots): row for row in summarise(outcomes, ARMS)}
     assert rows["plain", 10].mean == pytest.approx(0.5) and rows["plain", 10].spread == pytest.approx(0.1414, abs=1e-4)
     assert rows["plain", 40].spread is None and rows["plain", 10].equals is None
     assert rows["guided", 10].equals == pytest.approx(40) and not rows["guided", 10].beyond
     assert rows["guided", 40].beyond
-    text = markdown(list(rows.values()), outcomes, per_label=False)
+    text = markdown(outcomes, ARMS, per_label=False)
     assert "| guided | 10 | **0.700** | 0.700 | 40 (4.0x) | 1.0 |" in text
     assert "more than were tried" in text and "guided, 40 labels, seed 2: the disk is full" in text
+
+
+def test_the_first_arm_of_the_study_is_the_measure_also_where_another_one_ran_first() -> None:
+    outcomes = [outcome("guided", 0, 1, 0.5), outcome("plain", 10, 1, 0.4), outcome("plain", 40, 1, 0.6)]
+    rows = summarise(outcomes, ARMS)
+    assert [row.arm for row in rows] == ["plain", "plain", "guided"]
+    assert rows[2].equals == pytest.approx(20) and rows[0].equals is None
+    assert "as good as plain with" in markdown(outcomes, ARMS, per_label=False)
 
 
 def test_where_an_arm_helps_and_where_it_hurts() -> None:
@@ -84,7 +95,7 @@ def test_where_an_arm_helps_and_where_it_hurts() -> None:
         replace(outcome("plain", 10, 2, 0.4), by_label={"PER": 0.7, "ORG": 0.6}),
         replace(outcome("guided", 10, 1, 0.7), by_label={"PER": 0.8, "ORG": 0.5}),
     ]
-    text = markdown(summarise(outcomes), outcomes, per_label=False)
+    text = markdown(outcomes, ARMS, per_label=False)
     assert "| guided | 10 | 1 of 2 | ORG 0.60 → 0.50 (-0.10), PER 0.60 → 0.80 (+0.20) |" in text
 
 
