@@ -4,6 +4,9 @@ import torch
 from torch import Tensor, nn
 
 
+_IMPOSSIBLE = -1e9  # not infinite: its gradient would be no number
+
+
 class LinearChainCRF(nn.Module):
     """Scores for a label at the first word and for each pair of neighbouring labels.
 
@@ -25,9 +28,11 @@ class LinearChainCRF(nn.Module):
     def forward(self, emissions: Tensor, labels: Tensor, mask: Tensor, begins: Tensor) -> Tensor:
         """The log-likelihood of the labels of each row, by the forward algorithm.
 
+        A word whose label is not known may have any: the likelihood is that of the known ones (Tsuboi et al. 2008).
+
         Args:
             emissions: (rows, words, labels).
-            labels: (rows, words); whatever stands where no word is, is passed over.
+            labels: (rows, words); negative where the label is not known. Where no word is, it is passed over.
             mask: (rows, words) bool: which words are there; each row's words stand at its beginning.
             begins: (rows,) bool: whether a row's first word is the first one of its text. Else it comes after words
                 that another window answers for, and has no score for being the first.
@@ -36,15 +41,11 @@ class LinearChainCRF(nn.Module):
             (rows,); 0 for a row without words.
         """
         start = torch.where(begins.unsqueeze(1), self.start, torch.zeros_like(self.start))
-        total = torch.logsumexp(forward_scores(emissions, mask, start, self.step)[:, -1], dim=-1)
-        gold = self._score(emissions, labels.masked_fill(~mask, 0), mask, start)
-        return torch.where(mask[:, 0], gold - total, torch.zeros_like(total))
-
-    def _score(self, emissions: Tensor, labels: Tensor, mask: Tensor, start: Tensor) -> Tensor:
-        own = emissions.gather(2, labels.unsqueeze(2)).squeeze(2) * mask
-        steps = self.step[labels[:, :-1], labels[:, 1:]] * mask[:, 1:]
-        first = start.gather(1, labels[:, :1]).squeeze(1)
-        return own.sum(dim=1) + steps.sum(dim=1) + first
+        others = torch.ones_like(emissions, dtype=torch.bool).scatter(2, labels.clamp(min=0).unsqueeze(2), False)
+        gold = emissions.masked_fill(others & (labels >= 0).unsqueeze(2), _IMPOSSIBLE)
+        scores = [forward_scores(given, mask, start, self.step)[:, -1] for given in (gold, emissions)]
+        told, total = (torch.logsumexp(score, dim=-1) for score in scores)
+        return torch.where(mask[:, 0], told - total, torch.zeros_like(total))
 
 
 def forward_scores(emissions: Tensor, mask: Tensor, start: Tensor, step: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from rag_lightning.decoding.constraints import allowed_labels, transitions_for
 from rag_lightning.decoding.crf import LinearChainCRF, marginals
 from rag_lightning.decoding.viterbi import penalties, viterbi
-from rag_lightning.tasks.outputs.token_labels import IGNORED, NO_WORD
+from rag_lightning.tasks.outputs.token_labels import NO_WORD
 from rag_lightning.tasks.outputs.token_labels import decode as decode_each_word
 
 Decode = Callable[[Tensor, dict[str, Tensor]], dict[str, Any]]
@@ -67,13 +67,15 @@ def make_crf_loss(crf: LinearChainCRF) -> Callable[[Tensor, dict[str, Tensor]], 
     """A ``loss(logits, batch)``: the negative log-likelihood of the words' labels, summed over the batch.
 
     Only the sub-tokens at which labels are read take part, so it is a sum over fewer terms than the cross-entropy of
-    all labelled sub-tokens (``task.subwords``).
+    all labelled sub-tokens (``task.subwords``). A row counts its ``weight``, if the batch has one.
     """
 
     def loss(logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        order, mask = left_aligned((batch["words"] != NO_WORD) & (batch["labels"] != IGNORED))
+        order, mask = left_aligned(batch["words"] != NO_WORD)
         begins = batch["words"].gather(1, order)[:, 0] == 0
-        return -crf(_at(logits, order).float(), batch["labels"].gather(1, order), mask, begins).sum()
+        each = -crf(_at(logits, order).float(), batch["labels"].gather(1, order), mask, begins)
+        weight = batch.get("weight")
+        return each.sum() if weight is None else (each * weight.to(each.dtype)).sum()
 
     return loss
 

@@ -27,6 +27,19 @@ def test_likelihood_is_the_share_of_all_labellings(seed: int) -> None:
         torch.testing.assert_close(got[row], expected)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_words_without_label_may_have_any(seed: int) -> None:
+    emissions, mask, start, step = random_case(seed)
+    labels = torch.randint(-1, 3, mask.shape, generator=torch.Generator().manual_seed(seed))
+    got = crf_with(start, step)(emissions, labels, mask, torch.ones(4, dtype=torch.bool))
+    for row, length in enumerate(mask.sum(dim=1).tolist()):
+        scores = all_scores(emissions[row, :length], start, step)
+        known = labels[row, :length].tolist()
+        fits = [s for path, s in scores.items() if all(k in (-1, label) for k, label in zip(known, path, strict=True))]
+        expected = torch.stack(fits).logsumexp(0) - torch.stack(list(scores.values())).logsumexp(0)
+        torch.testing.assert_close(got[row], expected)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_marginals_are_sums_over_labellings(seed: int) -> None:
     emissions, mask, start, step = random_case(seed)

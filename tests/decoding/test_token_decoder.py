@@ -141,3 +141,11 @@ def test_the_loss_of_a_new_crf_is_the_cross_entropy_of_the_words() -> None:
     batch["labels"] = torch.where(batch["words"] == -1, 1, batch["labels"])
     of_words = {**batch, "labels": torch.where(batch["words"] == -1, token_labels.IGNORED, batch["labels"])}
     torch.testing.assert_close(make_crf_loss(LinearChainCRF(5))(logits, batch), token_labels.loss(logits, of_words))
+
+
+def test_a_row_counts_its_weight_in_the_loss_of_a_crf() -> None:
+    loss, logits = make_crf_loss(LinearChainCRF(3)), torch.randn(2, 3, 3)
+    batch = {"words": torch.tensor([[0, 1, 2]] * 2), "labels": torch.tensor([[0, 1, 2], [2, 2, 0]])}
+    each = [loss(logits[i : i + 1], {name: column[i : i + 1] for name, column in batch.items()}) for i in range(2)]
+    weighted = loss(logits, {**batch, "weight": torch.tensor([1.0, 0.25])})
+    torch.testing.assert_close(weighted, each[0] + 0.25 * each[1])
