@@ -78,8 +78,9 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
         if (key := next((name for name in candidates(wanted) if row.get(name) is not None), None)) is not None
     }
     found |= _joined(row, config, where)
-    if _has_blank_label(row, config):
-        found["label"] = None
+    if named := [name for name in candidates(config.fields.get("label")) if name in row]:
+        cell = row[named[0]]  # a blank one is not looked for elsewhere: the text is not labelled (yet)
+        found["label"] = None if isinstance(cell, str) and not cell.strip() else cell
     for field in _required(config, found):
         if field not in found:
             raise _missing(field, row.keys(), config, where)
@@ -90,12 +91,6 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
     if "spans" in record and "text" in record:
         check_spans(record["spans"], len(record["text"]), where)
     return record
-
-
-def _has_blank_label(row: Mapping[Any, Any], config: DataConfig) -> bool:
-    """Whether the label's column is there and this row has nothing in it: a text that is not labelled (yet)."""
-    cells = [row[name] for name in candidates(config.fields.get("label")) if name in row]
-    return bool(cells) and all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
 def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str, str]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rag_lightning.errors import UserError
 from rag_lightning.rules.hits import hit_from_json
+from rag_lightning.tasks.spans import OUTSIDE
 
-OUTSIDE = "O"
 MOST_TYPES = 62  # bits 0 to 61 of an int64
 _NEVER_SET = 62  # the bit that stands for O
 

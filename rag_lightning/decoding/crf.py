@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-
 _IMPOSSIBLE = -1e9  # not infinite: its gradient would be no number
 
 

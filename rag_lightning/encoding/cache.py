@@ -57,9 +57,14 @@ class EncodedSplit:
 
 
 def write_split(folder: Path, split: str, records: list[Record], batches: Iterable[Columns]) -> None:
-    """Write the columns, batch by batch, and the records of a split."""
+    """Write the columns, batch by batch, and the records of a split.
+
+    Each file is put in place whole: another process that writes the same may have it open.
+    """
     writer: pa.RecordBatchFileWriter | None = None
-    with pa.OSFile(str(folder / f"{split}.arrow"), "wb") as sink:
+    table, lines_file = folder / f"{split}.arrow", folder / f"{split}.jsonl"
+    beside = [file.with_name(f"{file.name}.{os.getpid()}") for file in (table, lines_file)]
+    with pa.OSFile(str(beside[0]), "wb") as sink:
         for columns in batches:
             batch = pa.record_batch({name: _array(name, values) for name, values in columns.items()})
             if writer is None:
@@ -68,8 +73,10 @@ def write_split(folder: Path, split: str, records: list[Record], batches: Iterab
                 writer.write_batch(batch)
         assert writer is not None, "a split has at least one batch, if an empty one"
         writer.close()
-    with open(folder / f"{split}.jsonl", "w", encoding="utf-8") as lines:
+    with open(beside[1], "w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    for written, file in zip(beside, (table, lines_file), strict=True):
+        written.replace(file)
 
 
 _NARROW = ("input_ids", "labels", "words")  # numbers that fit 32 bits; bit masks of rules need more

@@ -14,6 +14,7 @@ from rag_lightning import __version__
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.config.schema import BatchingConfig, EncodingConfig
 from rag_lightning.data.load import LoadedData, load_split, load_splits
+from rag_lightning.data.near_duplicates import words_of
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.records import Record, Splits
 from rag_lightning.encoding.batches import BatchPlan
@@ -22,7 +23,7 @@ from rag_lightning.encoding.loader import EncodedDataset, ResumableLoader
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.guide import Guide
-from rag_lightning.rules.ruleset import check_labels
+from rag_lightning.rules.ruleset import check_labels, undescribed
 from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task
 from rag_lightning.template.build import save_render
 from rag_lightning.template.rendering import Rendering
@@ -121,8 +122,9 @@ class GuidedDataModule(pl.LightningDataModule):
         else:
             loaded = load_split(self.data, self.only, label_field=self.task.label_field)
         prepared = self.task.prepare(loaded.splits, self._with_known_labels(loaded))
-        check_labels(self.guide.ruleset, self.task.rule_labels(prepared.labels), "rules")
-        notes = [*loaded.notes, *prepared.notes]
+        known = self.task.rule_labels(prepared.labels)
+        check_labels(self.guide.ruleset, known, "rules")
+        notes = [*loaded.notes, *prepared.notes, *undescribed(self.guide.ruleset, known)]
         self._teach_examples(prepared, notes)
         splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
         if self.guide.supervises and "unlabelled" in splits:
@@ -148,11 +150,15 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def _teach_examples(self, prepared: Prepared, notes: list[str]) -> None:
         """Put the rule file's examples of labels beside the labelled ones."""
-        if "train" not in prepared.splits or not (told := self.guide.told_examples(prepared.labels)):
+        if self.only is not None or not (given := self.guide.told_examples(prepared.labels)):
             return
-        own = prepared.splits["train"]
+        own, splits = prepared.splits["train"], prepared.splits
+        judged = {tuple(words_of(r)) for name in ("validation", "test") for r in splits.get(name, ())}
+        told = [record for record in given if tuple(words_of(record)) not in judged]
         notes.append(f"{len(told):,} examples of the rule file join the {len(own):,} labelled training examples.")
-        prepared.splits["train"] = [*own, *told]
+        if len(told) < len(given):
+            notes.append(f"{len(given) - len(told):,} others are left out: they stand in validation or test.")
+        splits["train"] = [*own, *told]
 
     def _weakly_labelled(self, splits: Splits, prepared: Prepared, notes: list[str]) -> list[Record]:
         pool = splits["unlabelled"]

@@ -49,6 +49,16 @@ def check_something_to_learn_from(guide: Guide, data: DataConfig, is_cloze: bool
     )
 
 
+def check_meanings(guide: Guide, pooling: str) -> None:
+    """Raise a UserError where a text's head does not see what the labels' meanings are: means of hidden states."""
+    if guide.config.semantics and pooling != "mean":
+        raise UserError(
+            f"with model.pooling={pooling} the head sees other vectors than the labels' meanings",
+            where="guidance.semantics",
+            remedy="Set model.pooling=mean, or guidance.semantics=false.",
+        )
+
+
 def for_mask(config: GuidanceConfig, pooling: str) -> GuidanceConfig:
     """The ways that go together with a template whose answer is a word at {mask}.
 

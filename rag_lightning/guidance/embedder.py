@@ -30,7 +30,7 @@ def embedder_of(find: Callable[[], Path], config: ModelConfig) -> Callable[[list
             folder, dtype=torch.float32, use_safetensors=True, local_files_only=True,
             trust_remote_code=config.trust_remote_code,
         )  # fmt: skip
-        return tokenizer, model.eval()
+        return tokenizer, (model.get_encoder() if model.config.is_encoder_decoder else model).eval()
 
     def embed(texts: list[str]) -> npt.NDArray[Any]:
         import torch

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,13 +65,14 @@ class Guide:
         some = any(info.examples for info in self.ruleset.labels.values())
         return not self.of_tokens and some and self._decided(self.config.examples, True)
 
-    def ways(self) -> dict[str, bool]:
-        """Each way in words, and whether it is taken."""
-        weak = self.config.weak
+    def ways(self, splits: Collection[str]) -> dict[str, bool]:
+        """Each way in words, and whether it is taken with the splits that there are."""
+        weak, some = self.config.weak, "weak" in splits
         return {
             "features": self.features,
-            "warm-up": self.has_rules and weak.warmup_epochs > 0,
-            "weak labels beside the labelled": self.has_rules and weak.joint_weight > 0,
+            "warm-up": some and weak.warmup_epochs > 0,
+            "weak labels beside the labelled": some and weak.joint_weight > 0,
+            "self-training": self.config.self_training.rounds > 0,
             "examples of labels": self.teaches_examples,
             "label meanings": self.config.semantics,
             "valid tags": self.transitions,
@@ -126,7 +128,8 @@ class Guide:
         weak = self.config.weak
         given = weak_labels(records, labels, weak.aggregation)
         chosen = training_records(records, given, keep_silent=weak.keep_silent, seed=seed)
-        chosen = chosen if weak.limit is None else chosen[: weak.limit]
+        if weak.limit is not None and weak.limit < len(chosen):  # files are often sorted by label
+            chosen = [chosen[i] for i in sorted(random.Random(seed).sample(range(len(chosen)), weak.limit))]
         return leave_open(chosen, small_words(records)) if self.of_tokens and weak.leave_open else chosen
 
     @property

@@ -31,9 +31,7 @@ class WeakOptions(_Options):
     aggregation: Literal["priority", "majority", "label_model"] = Field(
         "priority", description="how several votes become one label"
     )
-    keep_silent: float = Field(
-        0.5, ge=0, le=1, description="share of the sentences without any hit that are kept, as sentences without entity"
-    )
+    keep_silent: float = Field(0.5, ge=0, le=1, description="share of the sentences without any hit that are kept")
     leave_open: bool = Field(
         True,
         description="words written like names on which no rule speaks take no part in the loss, instead of counting as "

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rag_lightning.model.pooling import masked_mean
+from rag_lightning.tasks.spans import OUTSIDE
 
-OUTSIDE = "O"
 _AT_A_TIME = 64
 _SHARPNESS = 20.0  # of the cosine at the start: cosines of sentence encoders lie close together
 

@@ -21,6 +21,7 @@ from rag_lightning.guidance.features import guided_logits
 from rag_lightning.inference.saved import SavedRun, load_run
 from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.tasks.task import EncodingContext, Task
+from rag_lightning.template.wording import ANSWERS
 
 GROUP = 512  # inputs read, sorted into batches and answered at a time: a stream needs no end
 ENDINGS = (".txt", ".jsonl", ".conll")
@@ -163,7 +164,9 @@ def _record(given: Any, where: str, task: Task) -> Record:
         record = task.read_text(given["text"])
     else:
         raise UserError("an input needs text or tokens", where=where, remedy='As {"id": 1, "text": "…"}.')
-    return {"id": given["id"], **record} if "id" in given else record
+    own = ("text", "tokens", *ANSWERS)
+    kept = {name: value for name, value in given.items() if name not in own and isinstance(value, str | int | float)}
+    return {**kept, **record}  # a template may show further fields
 
 
 @contextmanager

@@ -43,7 +43,9 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
         raise UserError(
             f"there are no labelled {settings.split} examples",
             where="split",
-            remedy=f"Choose one of {', '.join(name for name in SPLITS if loaded.splits.get(name))}.",
+            remedy="Set data.shots above 0, or choose split=validation."
+            if settings.data.few_shot
+            else f"Choose one of {', '.join(name for name in SPLITS if loaded.splits.get(name))}.",
         )
     if any(record.get(task.label_field) is None and record.get("spans") is None for record in records):
         raise UserError(
@@ -51,9 +53,12 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
             where=records[0]["source"],
             remedy=f"Set data.fields.{task.label_field}, or choose another split.",
         )
-    prepared = task.prepare({"train": records}, parse(task.options, settings.task, "task"))
+    options = parse(task.options, settings.task, "task")
+    if loaded.labels and getattr(options, "labels", ()) is None:  # a few shots need not have each
+        options = options.model_copy(update={"labels": list(loaded.labels)})
+    prepared = task.prepare(loaded.splits, options)
     known = list(dict.fromkeys(label[2:] if task.label_field == "tags" else label for label in prepared.labels))
-    records = prepared.splits["train"]
+    records = prepared.splits[settings.split]
     if settings.limit is not None and settings.limit < len(records):
         records = subset(records, settings.limit, settings.seed, task.label_field)
     return records, task.label_field, [label for label in known if label], [*loaded.notes, *prepared.notes]

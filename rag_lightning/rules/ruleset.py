@@ -164,3 +164,14 @@ def check_labels(ruleset: RuleSet, known: list[str], where: str) -> None:
                     where=where,
                     remedy=f"{remedy}The data have: {', '.join(known[:30])}.",
                 )
+
+
+def undescribed(ruleset: RuleSet, known: list[str]) -> list[str]:
+    """A sentence if the rule file describes labels that the data do not have; probably they are misspelt."""
+    strange = [label for label in ruleset.labels if label not in known]
+    if not strange:
+        return []
+    guesses = [
+        f"{label} (did you mean {close[0]}?)" if (close := nearest(label, known)) else label for label in strange
+    ]
+    return [f"The rule file describes labels that the data do not have: {', '.join(guesses[:10])}."]

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from rag_lightning.data.records import Record
 from rag_lightning.rules.hits import hit_from_json
-
-OUTSIDE = "O"
+from rag_lightning.tasks.spans import OUTSIDE
 
 
 def small_words(records: Iterable[Record]) -> frozenset[str]:
@@ -31,7 +30,8 @@ def leave_open(records: Sequence[Record], common: frozenset[str]) -> list[Record
 
 
 def _opened(record: Record, common: frozenset[str]) -> list[str | None]:
-    spoken = {place for hit in map(hit_from_json, record["hits"]) for place in range(hit.start, hit.end)}
+    hits = [hit for hit in map(hit_from_json, record["hits"]) if hit.label is not None]  # a mark says nothing
+    spoken = {place for hit in hits for place in range(hit.start, hit.end)}
     return [
         None if tag == OUTSIDE and place not in spoken and word[:1].isupper() and word.lower() not in common else tag
         for place, (word, tag) in enumerate(zip(record["tokens"], record["tags"], strict=True))

@@ -17,9 +17,9 @@ from rag_lightning.rules.hits import Hit, hit_from_json
 from rag_lightning.rules.label_model import ABSTAIN, fit_label_model
 from rag_lightning.rules.resolve import aggregate_label, aggregate_spans, touch
 from rag_lightning.rules.ruleset import RuleSet
+from rag_lightning.tasks.spans import OUTSIDE
 
 Aggregation = Literal["priority", "majority", "label_model"]
-OUTSIDE = "O"
 _Ballot = dict[str, set[str]]
 
 

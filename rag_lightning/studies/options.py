@@ -35,7 +35,9 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    shared: list[str] = Field(description="what every run gets; the user's own overrides come after it, and the arm's last")
+    shared: list[str] = Field(
+        description="what every run gets; the user's own overrides come after it, and the arm's last"
+    )
     shots: list[int] = Field(min_length=1, description="numbers of labelled examples, or of examples per label")
     per_label: bool = Field(description="shots count for each label (data.shots_per_label) instead of in all")
     seeds: list[int] = Field(min_length=1, description="of the choice of labels and of the training")

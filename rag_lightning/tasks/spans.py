@@ -5,6 +5,7 @@ from typing import Any
 
 import regex
 
+OUTSIDE = "O"  # the tag of words that belong to no entity
 Word = tuple[str, int, int]  # the word, its first character, and the one after its last
 
 _IDEOGRAPH = r"[\p{Han}\p{Hiragana}\p{Katakana}\u30fc]"

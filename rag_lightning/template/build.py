@@ -111,11 +111,6 @@ def has_mask(config: TemplateConfig) -> bool:
     return "mask" in slots_of(parse(config.text))
 
 
-def needs_hits(config: TemplateConfig) -> bool:
-    """Whether rules must be applied to the examples before they are rendered."""
-    return "hints" in slots_of(parse(config.text))
-
-
 def needs_embedding(config: TemplateConfig) -> bool:
     """Whether :func:`build_render` must be given ``embed``."""
     return config.demonstrations.choice == "nearest" and "examples" in slots_of(parse(config.text))

@@ -153,7 +153,8 @@ def field_words(record: Record, field: str) -> list[str]:
         raise UserError(
             f"this example has no field {field!r}, which the template shows",
             where=str(record.get("source", record.get("id", "template.text"))),
-            remedy=f"Give every example the field, also for prediction, or choose a template without {{{field}}}.",
+            remedy=f"Give every example the field, also for prediction, or choose a template without {{{field}}}"
+            + (", or set guidance.examples=false." if str(record.get("source")).startswith("rules, ") else "."),
         )
     return list(map(str, value)) if isinstance(value, list | tuple) else field_text(value).split()
 

@@ -116,7 +116,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
 
     set_train_mode(network)
     module = FineTuning(
-        network, task, data.labels, lambda split: data.splits[split].records,
+        network, task, data.labels, lambda split: data.splits[data.learn_from if split == "train" else split].records,
         optimization=Optimization(
             config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
             config.tuning.head_lr, speed,
@@ -237,7 +237,7 @@ def _say_how_guided(data: GuidedDataModule) -> None:
     if data.guide.has_rules:
         records = train.records or data.splits["validation"].records
         hit = sum(bool(record["hits"]) for record in records)
-        ways = ", ".join(name for name, used in data.guide.ways().items() if used) or "none but the text"
+        ways = ", ".join(name for name, used in data.guide.ways(data.splits).items() if used) or "none but the text"
         found = f"{len(data.guide.ruleset.rules)} rules, hits in {hit:,} of {len(records):,} examples"
         say(f"  rules    {found}; used as: {ways}")
     if data.meta["render"] is None or not train.records:

@@ -16,12 +16,12 @@ from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.fields import for_task
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.checks import check_guidance, check_something_to_learn_from, for_mask
+from rag_lightning.guidance.checks import check_guidance, check_meanings, check_something_to_learn_from, for_mask
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.model.interface import check_supported
 from rag_lightning.model.load import window_length
-from rag_lightning.model.pooling import check_pooling
+from rag_lightning.model.pooling import check_pooling, choose_pooling
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
 from rag_lightning.rules.command import rules_origin
 from rag_lightning.rules.load import load_rules
@@ -91,6 +91,8 @@ def make_plan(raw: DictConfig) -> Plan:
     check_template(config.template, guide.ruleset, task.name)
     content = content_fingerprint(config.data)
     model = resolve(config.model)
+    if head == "sequence_label":
+        check_meanings(guide, choose_pooling(model.folder, architecture, config.model))
     if is_cloze:
         check_mask_head(model.folder, architecture)
     embed = embedder_of(lambda: model.folder, config.model)

@@ -88,6 +88,11 @@ def test_training_rows_without_label_are_unlabelled(write, data_config, blank):
     assert [(r["text"], r["label"]) for r in loaded.splits["train"]] == [("one", "x"), ("three", "y")]
     assert [(r["text"], "label" in r) for r in loaded.splits["unlabelled"]] == [("two", False)]
     assert any("1 of 3 train examples has no label and is unlabelled." in note for note in loaded.notes)
+    path = write("a.csv", f"text,label,category\none,x,p\ntwo,{blank},q\n")
+    config = data_config(
+        "csv", path=path, split={"validation": 0, "test": 0}, fields={"text": "text", "label": ["label", "category"]}
+    )
+    assert load_splits(config, seed=1, label_field="label").splits["unlabelled"][0]["text"] == "two"  # q is no label
     write("a.csv", f"text,label\none,{blank}\n")
     with pytest.raises(UserError, match="csv:2: the label is empty"):
         load_splits(config, seed=1, label_field="label")

@@ -1,6 +1,7 @@
 """Every way from rules to the model, as users switch them: a run from the first example to the saved model in use."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rag_lightning.config.paths import conf_dir
 from rag_lightning.errors import UserError
 from rag_lightning.inference.predicting import Predictor
 from rag_lightning.inference.saved import load_run
+from rag_lightning.predict import predict
 from rag_lightning.tasks.tag_schemes import repair_iob2
 from rag_lightning.train import train
 from rag_lightning.training.plan import make_plan
@@ -146,9 +148,36 @@ def test_examples_of_the_rule_file_are_labelled_texts(
     ]  # fmt: skip
     with_them = (train([*words, "data.shots_per_label=0"]).folder / "report.md").read_text(encoding="utf-8")
     assert "2 examples of the rule file join the 0 labelled training examples." in with_them
+    rules["labels"]["b"]["examples"] = [f"row {i} of many" for i in range(1, 40, 2)]
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(rules))
+    note = (train([*words, "data.shots_per_label=0"]).folder / "report.md").read_text(encoding="utf-8")
+    assert re.search(r"others are left out: they stand in validation or test", note)
     with pytest.raises(UserError, match="nothing to learn from"):
         make_plan(compose("train", [*words, "data.shots_per_label=0", "guidance.examples=false"]))
     with pytest.raises(UserError, match="self-training needs unlabelled examples"):
         train([*words, "guidance=self_training"])
-    with_none = (train([*words, "guidance=semantics"]).folder / "report.md").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="model.pooling=native the head sees other vectors"):
+        make_plan(compose("train", [*words, "guidance=semantics"]))
+    with_none = (train([*words, "guidance=semantics", "model.pooling=mean"]).folder / "report.md").read_text(
+        encoding="utf-8"
+    )
     assert "of the rule file" not in with_none
+
+
+def test_a_template_with_a_further_field_is_applied_to_new_texts(
+    tiny_model: Path, tmp_path: Path, no_pictures: None
+) -> None:
+    rows = "".join(f"row {i} of many,on {'ab'[i % 2]},{'ab'[i % 2]}\n" for i in range(40))
+    (tmp_path / "d.csv").write_text(f"text,title,label\n{rows}")
+    result = train(
+        [
+            "task=classification", "model=local", f"model.path={tiny_model}", "trainer=cpu", "logger=none", "data=csv",
+            f"data.path={tmp_path / 'd.csv'}", "+data.fields.title=title", "template.text='{title} : {text}'",
+            f"output_dir={tmp_path}/runs", "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
+        ]
+    )  # fmt: skip
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text('{"id": 7, "text": "row", "title": "on b", "label": "?"}\n')
+    predict([f"run={result.folder}", f"input={asked}", f"output={tmp_path / 'answers.jsonl'}", "device=cpu"])
+    answer = json.loads((tmp_path / "answers.jsonl").read_text())
+    assert answer["id"] == 7 and answer["label"] in ("a", "b")

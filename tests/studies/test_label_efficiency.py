@@ -14,7 +14,6 @@ from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import Arm, StudyConfig
 from rag_lightning.studies.summary import Outcome, labels_for, markdown, summarise
 
-
 ARMS = ["plain", "guided"]
 
 

@@ -18,7 +18,6 @@ from rag_lightning.template.build import (
     has_mask,
     load_render,
     needs_embedding,
-    needs_hits,
     save_render,
 )
 
@@ -130,9 +129,6 @@ def test_the_fingerprint_is_that_of_the_content(knowledge: Path, tmp_path: Path)
 
 def test_what_a_template_needs_is_known_beforehand() -> None:
     assert [name for name in VARIANTS if has_mask(variant(name))] == ["cloze", "cloze_hints", "cloze_topic"]
-    assert [n for n in VARIANTS if needs_hits(variant(n))] == [
-        "cloze_hints", "description_hints", "hints", "hints_after",
-    ]  # fmt: skip
     assert [name for name in VARIANTS if needs_embedding(variant(name))] == ["nearest_examples"]
 
 
