@@ -165,7 +165,8 @@ def _record(given: Any, where: str, task: Task) -> Record:
     else:
         raise UserError("an input needs text or tokens", where=where, remedy='As {"id": 1, "text": "…"}.')
     own = ("text", "tokens", *ANSWERS)
-    kept = {name: value for name, value in given.items() if name not in own and isinstance(value, str | int | float)}
+    plain = (str, int, float)
+    kept = {k: v for k, v in given.items() if k == "id" or (k not in own and isinstance(v, plain))}
     return {**kept, **record}  # a template may show further fields
 
 
