@@ -20,15 +20,16 @@ def plot_label_curves(path: Path, rows: Sequence[Row], metric: str, *, per_label
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
+        zero = min((row.shots for row in rows if row.shots), default=1) / 2  # where no label stands on a logarithm
         for color, arm in zip(LINES * 4, dict.fromkeys(row.arm for row in rows), strict=False):
             own = [row for row in rows if row.arm == arm]
-            shots = [max(row.shots, 0.5) for row in own]
+            shots = [row.shots or zero for row in own]
             axes.plot(shots, [row.mean for row in own], color=color, marker="o", markersize=5, label=arm)
             for row, place in zip(own, shots, strict=True):
                 axes.scatter([place] * len(row.scores), row.scores, color=color, s=9, alpha=0.45, linewidths=0)
         axes.set_xscale("log")
         numbers = sorted({row.shots for row in rows})
-        axes.set_xticks([max(number, 0.5) for number in numbers], [f"{number:,}" for number in numbers])
+        axes.set_xticks([number or zero for number in numbers], [f"{number:,}" for number in numbers])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
         axes.set_xlabel("labelled examples" + (" of each label" if per_label else ""))

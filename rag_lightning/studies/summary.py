@@ -117,7 +117,8 @@ def _equals(row: Row) -> str:
         return "more than were tried"
     if row.equals is None:
         return ""
-    return f"{row.equals:,.0f} ({row.equals / max(row.shots, 1):.1f}x)"
+    times = f" ({row.equals / row.shots:.1f}x)" if row.shots else ""
+    return f"{row.equals:,.0f}{times}"
 
 
 def _label_table(outcomes: Sequence[Outcome], first: str) -> list[str]:
