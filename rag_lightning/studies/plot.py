@@ -29,10 +29,22 @@ def plot_label_curves(path: Path, rows: Sequence[Row], metric: str, *, per_label
                 axes.scatter([place] * len(row.scores), row.scores, color=color, s=9, alpha=0.45, linewidths=0)
         axes.set_xscale("log")
         numbers = sorted({row.shots for row in rows})
-        axes.set_xticks([number or zero for number in numbers], [f"{number:,}" for number in numbers])
+        places = [number or zero for number in numbers]
+        axes.set_xticks(places, _names(numbers, places))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
         axes.set_xlabel("labelled examples" + (" of each label" if per_label else ""))
         axes.set_ylabel(metric)
         axes.legend(frameon=False, loc="lower right")
         save_figure(figure, path, dpi=150)
+
+
+def _names(numbers: Sequence[int], places: Sequence[float]) -> list[str]:
+    """The numbers as labels of an axis; none where it would run into the one before."""
+    least = (places[-1] / places[0]) ** 0.07
+    names, last = [], 0.0
+    for number, place in zip(numbers, places, strict=True):
+        fits = place >= last * least
+        names.append(f"{number:,}" if fits else "")
+        last = place if fits else last
+    return names
