@@ -50,8 +50,11 @@ def load_splits(config: DataConfig, seed: int, label_field: str = "tags") -> Loa
     paths = _paths(config)
     config = for_task(config, label_field)
     notes: list[str] = []
-    splits = {split: _read_split(split, files, config, notes) for split, files in paths.items()}
-    splits["train"], blank = _labelled("train", splits["train"], notes)
+    splits: Splits = {}
+    blank: list[Record] = []
+    for split, files in paths.items():
+        splits[split], without = _labelled(split, _read_split(split, files, config, notes), notes)
+        blank += without
     splits = _with_missing_splits(splits, config, label_field, notes)
     _note_repeated_examples(splits, notes)
     for split in splits:
@@ -143,33 +146,28 @@ def _read_split(split: str, files: Sequence[Path], config: DataConfig, notes: li
         notes.append(f"{_count(len(records) - len(kept), 'example')} of {split} had no word and was left out.")
     if not kept:
         raise UserError(f"no example of the {split} split has a word", where=str(files[0]), remedy="Check data.fields.")
-    named = [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
-    if split != "train":
-        for record in named:
-            if "label" in record and record["label"] is None:
-                raise _blank(record)
-    return named
+    return [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
 
 
 def _labelled(split: str, records: list[Record], notes: list[str]) -> tuple[list[Record], list[Record]]:
-    """The records with a label, and those whose label is blank, without it."""
+    """The records with a label, and those whose label is blank, without it; only training data may have such.
+
+    Raises:
+        UserError: for a blank label in another split, or if no training example has one.
+    """
     blank = [record for record in records if "label" in record and record["label"] is None]
     if not blank:
         return records, []
-    if len(blank) == len(records):
-        raise _blank(records[0])
+    if split != "train" or len(blank) == len(records):
+        raise UserError(
+            "the label is empty",
+            where=blank[0]["source"],
+            remedy="Write the label, or leave the row out (in the training data such rows are unlabelled examples).",
+        )
     verb = "has no label and is" if len(blank) == 1 else "have no label and are"
     notes.append(f"{len(blank):,} of {_count(len(records), f'{split} example')} {verb} unlabelled.")
     labelled = [record for record in records if record["label"] is not None]
     return labelled, [{key: value for key, value in record.items() if key != "label"} for record in blank]
-
-
-def _blank(record: Record) -> UserError:
-    return UserError(
-        "the label is empty",
-        where=record["source"],
-        remedy="Write the label, or leave the row out (in the training data such rows are unlabelled examples).",
-    )
 
 
 def _format(file: Path, config: DataConfig) -> str:

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from rag_lightning import __version__
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.config.schema import BatchingConfig, EncodingConfig
-from rag_lightning.data.load import LoadedData, load_split, load_splits
+from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.near_duplicates import words_of
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.records import Record, Splits
@@ -24,7 +24,7 @@ from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.rules.ruleset import check_labels, undescribed
-from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task
+from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task, with_known_labels
 from rag_lightning.template.build import save_render
 from rag_lightning.template.rendering import Rendering
 
@@ -121,7 +121,7 @@ class GuidedDataModule(pl.LightningDataModule):
                 )
         else:
             loaded = load_split(self.data, self.only, label_field=self.task.label_field)
-        prepared = self.task.prepare(loaded.splits, self._with_known_labels(loaded))
+        prepared = self.task.prepare(loaded.splits, with_known_labels(self.options, loaded.labels))
         known = self.task.rule_labels(prepared.labels)
         check_labels(self.guide.ruleset, known, "rules")
         notes = [*loaded.notes, *prepared.notes, *undescribed(self.guide.ruleset, known)]
@@ -141,12 +141,6 @@ class GuidedDataModule(pl.LightningDataModule):
             "render": save_render(context.render),
         }
         (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
-
-    def _with_known_labels(self, loaded: LoadedData) -> Any:
-        """The options with all labels that are known of: a few shots need not have each."""
-        if not loaded.labels or getattr(self.options, "labels", ()) is not None:
-            return self.options
-        return self.options.model_copy(update={"labels": list(loaded.labels)})
 
     def _teach_examples(self, prepared: Prepared, notes: list[str]) -> None:
         """Put the rule file's examples of labels beside the labelled ones."""

@@ -35,6 +35,7 @@ def report(ruleset: RuleSet, name: str, settings: RulesCommand) -> None:
 def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list[str]]:
     """Labelled records in the task's one form, the field of their labels, all labels, notes about the data."""
     from rag_lightning.tasks.registry import get_task
+    from rag_lightning.tasks.task import with_known_labels
 
     assert settings.data is not None
     task = get_task(settings.task)
@@ -53,12 +54,9 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
             where=records[0]["source"],
             remedy=f"Set data.fields.{task.label_field}, or choose another split.",
         )
-    options = parse(task.options, settings.task, "task")
-    if loaded.labels and getattr(options, "labels", ()) is None:  # a few shots need not have each
-        options = options.model_copy(update={"labels": list(loaded.labels)})
+    options = with_known_labels(parse(task.options, settings.task, "task"), loaded.labels)
     prepared = task.prepare(loaded.splits, options)
-    known = list(dict.fromkeys(label[2:] if task.label_field == "tags" else label for label in prepared.labels))
     records = prepared.splits[settings.split]
     if settings.limit is not None and settings.limit < len(records):
         records = subset(records, settings.limit, settings.seed, task.label_field)
-    return records, task.label_field, [label for label in known if label], [*loaded.notes, *prepared.notes]
+    return records, task.label_field, task.rule_labels(prepared.labels), [*loaded.notes, *prepared.notes]

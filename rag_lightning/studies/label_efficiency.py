@@ -15,7 +15,7 @@ from rag_lightning.console import say
 from rag_lightning.errors import UserError
 from rag_lightning.report.files import write_text
 from rag_lightning.studies.options import Arm, StudyConfig
-from rag_lightning.studies.summary import Outcome, markdown, summarise
+from rag_lightning.studies.summary import Outcome, markdown, metric_of, summarise
 
 _OWN = ("study", "data.shots", "data.shots_per_label", "seed")  # set for each run by the study
 
@@ -61,8 +61,7 @@ def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
         outcomes.append(_outcome(trial, train, keep_model=study.keep_models))
         _write(folder, outcomes, study)
     rows = summarise(outcomes, list(study.arms))
-    metric = next((outcome.metric for outcome in outcomes if outcome.metric), "score")
-    plot_label_curves(folder / "curves.png", rows, metric, per_label=study.per_label)
+    plot_label_curves(folder / "curves.png", rows, metric_of(outcomes), per_label=study.per_label)
     say("\n" + markdown(outcomes, list(study.arms), per_label=study.per_label))
     failed = sum(outcome.score is None for outcome in outcomes)
     say(f"{len(outcomes) - failed} of {len(outcomes)} runs gave a score; {folder}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -18,7 +17,6 @@ def plot_label_curves(path: Path, rows: Sequence[Row], metric: str, *, per_label
         return
     with rc_context(style()):
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
         axes = figure.subplots()
         zero = min((row.shots for row in rows if row.shots), default=1) / 2  # where no label stands on a logarithm
         for color, arm in zip(LINES * 4, dict.fromkeys(row.arm for row in rows), strict=False):

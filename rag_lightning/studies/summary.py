@@ -86,11 +86,15 @@ def labels_for(score: float, curve: Sequence[tuple[int, float]]) -> float | None
     return float(reached[0]) if reached else None
 
 
+def metric_of(outcomes: Sequence[Outcome]) -> str:
+    """The name of the score; only a run that failed has none."""
+    return next((outcome.metric for outcome in outcomes if outcome.metric), "score")
+
+
 def markdown(outcomes: Sequence[Outcome], arms: Sequence[str], *, per_label: bool) -> str:
     """The table of :func:`summarise`, what happened to single labels, and the runs that failed with their reasons."""
     rows, first = summarise(outcomes, arms), arms[0]
-    metric = next((outcome.metric for outcome in outcomes if outcome.metric), "score")
-    each = " per label" if per_label else ""
+    each, metric = " per label" if per_label else "", metric_of(outcomes)
     lines = [
         f"| way | labels{each} | {metric} (mean ± deviation) | seeds | as good as {first} with | minutes a run |",
         "|---|---:|---:|---|---:|---:|",

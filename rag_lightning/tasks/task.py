@@ -24,6 +24,13 @@ class Prepared:
     notes: list[str]
 
 
+def with_known_labels(options: Any, labels: Sequence[str]) -> Any:
+    """A task's options with all labels that are known of, if the user names none: a few shots need not have each."""
+    if not labels or getattr(options, "labels", ()) is not None:
+        return options
+    return options.model_copy(update={"labels": list(labels)})
+
+
 def _no_columns(record: Record) -> dict[str, list[int]]:
     return {}
 
