@@ -119,7 +119,7 @@ def test_model_card_is_one(folder: Path) -> None:
     card = ModelCard((folder / "model" / "README.md").read_text(encoding="utf-8"))
     data: Any = card.data
     assert data.pipeline_tag == "token-classification"
-    assert data.library_name == "transformers"
+    assert data.get("library_name") == "transformers"
     assert data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
     assert data.language == ["en"]
     assert data.license is None
