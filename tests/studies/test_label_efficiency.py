@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from matplotlib.image import imread
 
 from rag_lightning.errors import UserError
 from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import Arm, StudyConfig
+from rag_lightning.studies.plot import plot_label_curves
 from rag_lightning.studies.summary import Outcome, labels_for, markdown, summarise
 
 ARMS = ["plain", "guided"]
@@ -121,3 +123,14 @@ def test_a_study_from_the_command_line_goes_on_where_it_was(
 def test_a_misspelt_setting_is_told_before_any_run(run: Callable[..., Any], tiny_run: Callable[..., list[str]]) -> None:
     done = run("label_efficiency", *tiny_run("study.sed=[1]"))
     assert done.code == 2 and "study.seeds" in done.err
+
+
+def test_one_number_of_labels_is_drawn_as_a_row_for_each_arm(tmp_path: Path) -> None:
+    arms = [f"way{i}" for i in range(12)]
+    outcomes = [outcome(arm, 8, seed, 0.5 + 0.01 * seed) for arm in arms for seed in (1, 2)]
+    heights = []
+    for count in (2, 12):
+        own = [each for each in outcomes if each.arm in arms[:count]]
+        plot_label_curves(tmp_path / "p.png", summarise(own, arms), "test/f1", per_label=True)
+        heights.append(imread(tmp_path / "p.png").shape[0])
+    assert heights[1] > 2 * heights[0]
