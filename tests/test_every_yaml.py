@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 import yaml
+from data_forms import OF_TASKS
+from data_yaml import TEXTS
 from pydantic import BaseModel
 from tiny_families import tiny_config
 
 from rag_lightning.config.compose import compose
 from rag_lightning.config.paths import conf_dir
-from rag_lightning.config.schema import EvaluateConfig, PredictConfig, TrainConfig
+from rag_lightning.config.schema import ChatConfig, EvaluateConfig, PredictConfig, TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
-from rag_lightning.data.load import load_splits
+from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.options import SPLITS, DataConfig
+from rag_lightning.data.reading import Reading
+from rag_lightning.data.values import READ
 from rag_lightning.errors import UserError
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.studies.label_efficiency import trials_of
@@ -46,6 +50,7 @@ def every(*groups: str) -> Any:
 
 def header(file: str) -> list[str]:
     lines = (CONF / file).read_text(encoding="utf-8").splitlines()
+    lines = lines[1:] if lines[0] == "# @package _global_" else lines  # Hydra's own word
     return list(itertools.takewhile(lambda line: line.startswith("#"), lines))
 
 
@@ -83,13 +88,15 @@ def test_the_commands_of_the_header_compose(file: str) -> None:
         compose(name, [o for o in overrides if o != "-m"])
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat"])
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
     assert lines
     for line in lines:
-        typed = re.sub(r"\s{2,}\(.*\)\s*$", "", line.partition("python -m ")[2])
+        typed = re.sub(
+            r"(\s{2,}\(| < ).*$", "", line.partition("python -m ")[2]
+        )  # a remark or a file behind the command
         module, *overrides = shlex.split(typed)
         assert module == f"rag_lightning.{name}"
         if "-m" not in overrides:
@@ -118,14 +125,15 @@ def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "schema"), [("train", TrainConfig), ("evaluate", EvaluateConfig), ("predict", PredictConfig)]
+    ("name", "schema"),
+    [("train", TrainConfig), ("evaluate", EvaluateConfig), ("predict", PredictConfig), ("chat", ChatConfig)],
 )
 def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:
     composed = to_plain(compose(name, []), whole=False)
     known = keys(schema)
-    if name == "evaluate":
-        assert "data" not in composed  # a group that may stay out: the run's own data
-        known = {key for key in known if not key.startswith("data.")}
+    if group := {"evaluate": "data", "chat": "generation"}.get(name):
+        assert group not in composed  # it may stay out: what the run has
+        known = {key for key in known if not key.startswith(f"{group}.")}
     assert listed(composed, known) == known
 
 
@@ -158,7 +166,7 @@ def test_every_task_has_a_module_a_yaml_with_all_its_options_and_a_sample(name: 
     assert task.name == name
     assert set(to_plain(config)["task"]) == set(task.options.model_fields)
     assert task.headline
-    splits = load_splits(DataConfig(**to_plain(config)["data"]), seed=1, label_field=task.label_field).splits
+    splits = load_splits(DataConfig(**to_plain(config)["data"]), seed=1, reading=task.reading).splits
     assert set(splits) == set(SPLITS)
     validate_train(config)
 
@@ -318,7 +326,7 @@ def test_every_data_config_yields_texts(name: str, tmp_path: Path) -> None:
         for split in SPLITS:
             write(tmp_path, split)
         config["path"] = str(tmp_path)
-    splits = load_splits(DataConfig(**config), seed=1, label_field="label").splits
+    splits = load_splits(DataConfig(**config), seed=1, reading=TEXTS).splits
     assert set(splits) == set(SPLITS)
     for records in splits.values():
         assert records[0]["text"] and records[0]["label"]
@@ -326,21 +334,49 @@ def test_every_data_config_yields_texts(name: str, tmp_path: Path) -> None:
             assert (records[0]["text"], records[0]["label"]) == (TEXT, label)
 
 
-@pytest.mark.parametrize("name", [name for name in options("data") if name not in OF_TEXTS or name in WRITERS])
+SAMPLES = [name for name in options("data") if name.endswith("_sample")]
+
+
+@pytest.mark.parametrize(("name", "reading", "files", "expected"), OF_TASKS)
+def test_every_data_config_yields_what_its_task_reads(
+    name: str, reading: Reading, files: dict[str, str], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    for file, content in files.items():
+        (tmp_path / file).write_text(content, encoding="utf-8")
+    config = to_plain(compose("train", [f"data={name}"]))["data"] | {"path": str(tmp_path)}
+    for split in ("train", "test"):
+        if split == "test" and len(files) == 1:
+            continue  # one file, which is divided
+        record = load_split(DataConfig(**config), split, reading).splits[split][0]
+        assert {key: record.get(key) for key in expected} == expected
+        assert not {"label", "labels", "score", "target", "answers"}.difference(reading.fields).intersection(record)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_sample_is_read_whole(name: str) -> None:
+    config = to_plain(compose("train", [f"data={name}"]))["data"]
+    fields = tuple(field for field in config["fields"] if field in READ and field != "id")
+    splits = load_splits(DataConfig(**config), 1, Reading(fields)).splits
+    assert set(splits) == set(SPLITS)
+    assert all(set(fields) <= set(record) for records in splits.values() for record in records)
+
+
+KNOWN = {name for name, *_ in OF_TASKS} | {*OF_TEXTS, *SAMPLES}
+
+
+@pytest.mark.parametrize("name", [name for name in options("data") if name not in KNOWN or name in WRITERS])
 def test_every_data_config_yields_records(name: str, tmp_path: Path) -> None:
     config = to_plain(compose("train", [f"data={name}"]))["data"]
-    if config["format"] != "sample":
-        assert name in WRITERS, "write an example of this form"
-        for split in SPLITS:
-            WRITERS[name](tmp_path, split)
-        config["path"] = str(tmp_path)
+    assert name in WRITERS, "write an example of this form, here or in OF_TASKS"
+    for split in SPLITS:
+        WRITERS[name](tmp_path, split)
+    config["path"] = str(tmp_path)
     splits = load_splits(DataConfig(**config), seed=1).splits
     assert set(splits) == set(SPLITS)
     for records in splits.values():
         assert len(records[0]["tokens"]) == len(records[0]["tags"]) > 0
-        if config["format"] != "sample":
-            assert records[0]["tokens"] == ([word[0] for word in WORDS] if name == "weibo_ner" else WORDS)
-            assert records[0]["tags"] == TAGS
+        assert records[0]["tokens"] == ([word[0] for word in WORDS] if name == "weibo_ner" else WORDS)
+        assert records[0]["tags"] == TAGS
 
 
 @pytest.mark.parametrize("name", ["conll2003", "wnut17", "weibo_ner"])
@@ -358,7 +394,8 @@ FAMILY = {
     "albert-base-v2": "albert", "bart-base": "bart", "bert-base-cased": "bert", "bert-base-chinese": "bert",
     "bert-base-uncased": "bert", "deberta-v3-base": "deberta-v2", "distilbert-base-cased": "distilbert",
     "electra-base": "electra", "gpt2": "gpt2", "hub": "bert", "local": "bert", "minilm": "bert",
-    "modernbert-base": "modernbert", "mpnet-base": "mpnet", "roberta-base": "roberta", "smollm2-135m": "llama",
+    "modernbert-base": "modernbert", "mpnet-base": "mpnet", "roberta-base": "roberta", "smollm2": "llama",
+    "smollm2-135m": "llama",
     "t5-small": "t5", "xlm-roberta-base": "xlm-roberta",
 }  # fmt: skip
 

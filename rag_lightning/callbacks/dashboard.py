@@ -24,11 +24,14 @@ class WandbDashboard(Callback):
 
     Args:
         config: the whole configuration, as plain containers.
-        headline: the validation metric whose maximum is the run's summary.
+        headline: the validation metric whose maximum (``lower``: minimum) is the run's summary.
         log_model: whether :meth:`log_model_folder` uploads.
     """
 
-    def __init__(self, config: dict[str, Any] | None = None, headline: str = "f1", log_model: bool = False) -> None:
+    def __init__(
+        self, config: dict[str, Any] | None = None, headline: str = "f1", log_model: bool = False, lower: bool = False
+    ) -> None:
+        self.best = "min" if lower else "max"
         self.config = config or {}
         self.headline = headline
         self.log_model = log_model
@@ -50,7 +53,7 @@ class WandbDashboard(Callback):
             if self.config:
                 run.config.update(self.config, allow_val_change=True)
             axis = {"step_metric": "trainer/global_step"}
-            run.define_metric(f"validation/{self.headline}", summary="max,last", **axis)
+            run.define_metric(f"validation/{self.headline}", summary=f"{self.best},last", **axis)
             run.define_metric("validation/loss", summary="min,last", **axis)
 
     @rank_zero_only
@@ -62,7 +65,8 @@ class WandbDashboard(Callback):
             value = float(tensor)
             if not name.startswith("validation/") or not math.isfinite(value):
                 continue
-            best = min if name.endswith("loss") else max
+            lower = name.endswith("loss") or (self.best == "min" and name == f"validation/{self.headline}")
+            best = min if lower else max
             self._best[name] = best(value, self._best.get(name, value))
         for run in self._runs():
             run.summary.update({f"best/{name}": value for name, value in self._best.items()})

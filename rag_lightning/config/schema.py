@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_lightning.data.options import DataConfig
+from rag_lightning.generation.options import GenerationOptions
 from rag_lightning.guidance.options import GuidanceConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.speed.options import SpeedConfig
@@ -70,6 +71,7 @@ class TrainConfig(Strict):
     )
     template: TemplateConfig
     guidance: GuidanceConfig
+    generation: GenerationOptions
     tuning: TuningConfig
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
@@ -100,5 +102,14 @@ class PredictConfig(Strict):
     input: str = Field("-", description="a file, a folder of .txt/.jsonl/.conll files, or - for standard input")
     text: str | None = Field(None, description="one text, instead of input")
     output: str = Field("-", description="a .jsonl file, or - for standard output")
+    ner: str | None = Field(None, description="for a relation run: the folder of a NER run, which finds the entities")
+    pairs: int = Field(100, ge=1, description="with ner: pairs of entities in a text at most, the nearest first")
     tokens: int = Field(4096, ge=1, description="padded tokens in a batch")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+
+
+class ChatConfig(Strict):
+    run: str
+    generation: GenerationOptions | None = None
+    context: bool = Field(False, description="say before each answer what was looked up for it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")

@@ -3,22 +3,33 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from rag_lightning.data.offsets import check_offsets
 from rag_lightning.data.options import DataConfig, FieldSource
+from rag_lightning.data.reading import Reading
 from rag_lightning.data.records import Record
 from rag_lightning.data.text import shorten
-from rag_lightning.data.values import READ, read_text
+from rag_lightning.data.values import EITHER_LABEL, MAY_BE_BLANK, READ, is_blank, read_text
 from rag_lightning.errors import UserError, nearest
 
 _USUAL_NAMES = {
     "tokens": ("tokens", "words", "token", "word", "sentence"),
     "tags": ("tags", "ner_tags", "labels", "tag", "label", "ner", "entities"),
-    "text": ("text", "sentence", "content", "document"),
+    "text": ("text", "sentence", "content", "document", "article", "dialogue", "source", "body"),
     "spans": ("spans", "entities", "label", "labels", "annotations"),
     "label": ("label", "labels", "category", "class", "intent", "topic", "sentiment", "target", "y"),
+    "labels": ("labels", "label", "categories", "topics", "tags"),
+    "score": ("score", "similarity", "relatedness_score", "rating", "label"),
+    "first": ("first", "sentence1", "text1", "premise", "sentence_a", "question1", "e1", "head", "subject"),
+    "second": ("second", "sentence2", "text2", "hypothesis", "sentence_b", "question2", "e2", "tail", "object"),
+    "context": ("context", "passage", "paragraph", "document", "text"),
+    "answers": ("answers", "answer"),
+    "target": ("target", "tgt", "summary", "translation", "highlights", "abstract", "subject", "output"),
+    "turns": ("turns", "messages", "dialog", "dialogue", "conversation", "utterances", "context"),
 }
-# What tasks read, by the field that holds their labels.
-_READ_BY = {"tags": ("tokens", "tags", "text", "spans"), "label": ("text", "label")}
-_LABELS_OF = {"tags": ("tags", "spans"), "label": ("label",)}
+# Where several columns make one of these, each is an item of a list.
+_LISTS = ("labels", "target", "turns")
+# Their places count the characters of the text as it stands.
+_COUNT_CHARACTERS = ("spans", "first", "second")
 
 
 def candidates(source: FieldSource) -> list[int | str]:
@@ -28,31 +39,35 @@ def candidates(source: FieldSource) -> list[int | str]:
     return list(source) if isinstance(source, list) else [source]
 
 
-def for_task(config: DataConfig, label_field: str, *, labelled: bool = True) -> DataConfig:
+def for_task(config: DataConfig, reading: Reading, *, labelled: bool = True) -> DataConfig:
     """The config with the fields that a task reads: one YAML of a format serves several tasks.
 
     Args:
-        label_field: the field that holds the task's labels.
         labelled: False leaves the labels out.
 
     Raises:
-        UserError: if the data are of another kind and have no such labels.
+        UserError: if the data are of another kind, and have none of the task's labels or of its other fields.
     """
-    own = _READ_BY.get(label_field, ())
-    others = {field for fields in _READ_BY.values() for field in fields}.difference(own) if own else set()
-    labels = _LABELS_OF.get(label_field, (label_field,))
+    others = set(READ).difference(reading.fields, ["id"])
     fields = {field: source for field, source in config.fields.items() if field not in others}
-    if labelled and not any(field in fields for field in labels):
+    join = {field: columns for field, columns in (config.join or {}).items() if field not in others}
+    given = {field for field, source in fields.items() if source is not None}.union(join)
+    shown = [field for field in reading.inputs if field not in reading.optional]
+    wanted = [kind for kind in (shown, reading.labels if labelled else ()) if kind]
+    if lacking := [kind[0] for kind in wanted if not given.intersection(kind)]:
         has = " and ".join(f"`{field}`" for field in config.fields if field != "id")
+        missing = lacking[-1]
         raise UserError(
-            f"data={config.name} gives {has or 'no field'}, and this task needs {' and '.join(own[:2])}",
+            f"data={config.name} gives {has or 'no field'}, and this task needs {reading.needed}",
             where="data.fields",
-            remedy=f"Choose data of the task's kind (data=csv|jsonl|parquet …), or say where the {labels[0]} is: "
-            f"+data.fields.{labels[0]}=NAME.",
+            remedy=f"Choose data of the task's kind (data=csv|jsonl|parquet …), or say where the {missing} is: "
+            f"+data.fields.{missing}=NAME.",
         )
     if not labelled:
-        fields = {field: source for field, source in fields.items() if field not in labels}
-    return config.model_copy(update={"fields": fields})
+        fields = {field: source for field, source in fields.items() if field not in reading.labels}
+        join = {field: columns for field, columns in join.items() if field not in reading.labels}
+    optional = list(dict.fromkeys([*config.optional, *reading.optional]))
+    return config.model_copy(update={"fields": fields, "join": join or None, "optional": optional})
 
 
 def columns_of(config: DataConfig) -> set[int | str]:
@@ -77,10 +92,13 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
         for field, wanted in config.fields.items()
         if (key := next((name for name in candidates(wanted) if row.get(name) is not None), None)) is not None
     }
-    found |= _joined(row, config, where)
-    if named := [name for name in candidates(config.fields.get("label")) if name in row]:
-        cell = row[named[0]]  # a blank one is not looked for elsewhere: the text is not labelled (yet)
-        found["label"] = None if isinstance(cell, str) and not cell.strip() else cell
+    joined = _joined(row, config, where)
+    found |= joined
+    for field in MAY_BE_BLANK:
+        named = [name for name in candidates(config.fields.get(field)) if name in row]
+        if named and field not in joined:
+            cell = row[named[0]]  # a blank one is not looked for elsewhere: the example is not labelled (yet)
+            found[field] = None if is_blank(field, cell) else cell
     for field in _required(config, found):
         if field not in found:
             raise _missing(field, row.keys(), config, where)
@@ -88,12 +106,12 @@ def make_record(row: Mapping[Any, Any], config: DataConfig, where: str, source: 
     for field, value in found.items():
         record[field] = READ[field](value, config, where) if field in READ and value is not None else value
     _check_tags(record, where)
-    if "spans" in record and "text" in record:
-        check_spans(record["spans"], len(record["text"]), where)
-    return record
+    if isinstance(record.get("text"), str) and not set(config.fields).intersection(_COUNT_CHARACTERS):
+        record["text"] = record["text"].replace("\r\n", "\n")
+    return check_offsets(record, where)
 
 
-def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str, str]:
+def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str, Any]:
     """The fields that are made of several columns."""
     found = {}
     for field, columns in (config.join or {}).items():
@@ -107,9 +125,17 @@ def _joined(row: Mapping[Any, Any], config: DataConfig, where: str) -> dict[str,
                 remedy=f"Did you mean {close[0]}?" if close else "Name columns that are there.",
             )
         if not missing:
-            texts = [read_text(row[column], config, where) for column in columns if row[column] is not None]
-            found[field] = " ".join(text for text in texts if text)
+            parts = [part for column in columns for part in _parts(row[column])]
+            texts = [text for text in (read_text(part, config, where) for part in parts) if text.strip()]
+            found[field] = texts if field in _LISTS else " ".join(texts)
     return found
+
+
+def _parts(value: Any) -> list[Any]:
+    """A cell, or the items of a list such as the sentences of a text."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def check_unique_ids(records: Sequence[Record]) -> None:
@@ -127,37 +153,17 @@ def check_unique_ids(records: Sequence[Record]) -> None:
             )
 
 
-def check_spans(spans: Sequence[Mapping[str, Any]], length: int, where: str) -> None:
-    """Raises a UserError for a span outside the text or two that overlap."""
-    before: Mapping[str, Any] | None = None
-    for span in sorted(spans, key=lambda span: (span["start"], span["end"])):
-        name = f"the span {span['start']}–{span['end']} ({shorten(span['label'], 30)})"
-        if not 0 <= span["start"] < span["end"] <= length:
-            raise UserError(
-                f"{name} does not lie in the text of {length:,} characters",
-                where=where,
-                remedy="start and end count characters from 0, and end is exclusive.",
-            )
-        if before is not None and span["start"] < before["end"]:
-            raise UserError(
-                f"{name} overlaps with {before['start']}–{before['end']} ({shorten(before['label'], 30)}), "
-                "which one tag a word cannot say",
-                where=where,
-                remedy="Keep one of the two.",
-            )
-        before = span
-
-
 def _required(config: DataConfig, found: Collection[str]) -> list[str]:
-    """The fields a record must have: where both ways to write NER are configured, one of them."""
-    wanted = [field for field, source in config.fields.items() if source is not None and field != "id"]
-    wanted += [field for field in config.join or () if field not in wanted]
-    if "tags" in wanted and "label" in wanted:  # not narrowed down by for_task: tokens and tags are the rule
-        wanted.remove("label")
+    """The fields a record must have: where several ways to write labels are configured, one of them."""
+    free = ("id", *config.optional)
+    wanted = [field for field, source in config.fields.items() if source is not None and field not in free]
+    wanted += [field for field in config.join or () if field not in (*wanted, *free)]
     if "tokens" in wanted and "text" in wanted:
         other = {"tokens", "tags"} if "text" in found and "tokens" not in found else {"text", "spans"}
-        return [field for field in wanted if field not in other]
-    return wanted
+        wanted = [field for field in wanted if field not in other]
+    labels = [field for field in wanted if field in EITHER_LABEL]
+    spare = set(labels).difference(found) if any(field in found for field in labels) else labels[1:]
+    return [field for field in wanted if field not in spare]
 
 
 def _missing(field: str, present: Collection[Any], config: DataConfig, where: str) -> UserError:

@@ -5,7 +5,8 @@ from fnmatch import fnmatch
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from rag_lightning.data.options import SPLITS, DataConfig
+from rag_lightning.data.fields import candidates
+from rag_lightning.data.options import SAMPLE_FORMATS, SPLITS, DataConfig
 from rag_lightning.errors import UserError, nearest
 
 SplitPaths = dict[str, list[Path]]
@@ -16,6 +17,9 @@ _ENDINGS = {
     "csv": ("csv", "tsv", "txt"),
     "parquet": ("parquet",),
     "labelled_lines": ("txt", "label", "lines"),
+    "squad": ("json",),
+    "semeval": ("txt",),
+    "texts": ("txt", "text", "tokens", "raw"),
 }
 _STEMS = {
     "train": ("train", "training"),
@@ -50,11 +54,12 @@ def find_files(config: DataConfig, only: str | None = None) -> SplitPaths:
         return _named_files(config, Path(), only)
     path = Path(config.path).expanduser()
     if path.is_file():
-        if config.names_files():
+        patterns = [pattern for split in SPLITS for pattern in getattr(config.files, split) or ()]
+        if patterns and not any(fnmatch(path.name, pattern) for pattern in patterns):
             raise UserError(
                 f"{path} is a file, and data.files names files of a folder",
                 where="data.files",
-                remedy="Set data.path to the folder, or leave data.files out.",
+                remedy="Set data.path to the folder, or name this file in data.files.train.",
             )
         return {"train": [path]}
     if not path.is_dir():
@@ -74,7 +79,7 @@ def find_sample(config: DataConfig) -> SplitPaths:
         )
     found: SplitPaths = {}
     for split in SPLITS:
-        for ending in ("conll", "jsonl"):
+        for ending in SAMPLE_FORMATS:
             with as_file(folder / f"{split}.{ending}") as file:
                 if file.is_file():
                     found[split] = [file]
@@ -89,17 +94,23 @@ def unlabelled_sample(name: str = "ner") -> Path:
 
 def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> SplitPaths:
     there = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith((".", "_")))
+    if config.file_format == "parallel":
+        there = [file for file in there if ending_of(file) in _endings(config)]
     found: SplitPaths = {}
     for split in SPLITS:
-        asked = getattr(config.files, split)
-        taken = {file for chosen in found.values() for file in chosen}
-        if asked:
-            found[split] = _asked_files(asked, split, folder, there)
-        elif chosen := _conventional_file(config, split, [file for file in there if file not in taken], folder):
-            found[split] = [chosen]
+        if asked := getattr(config.files, split):
+            files = _asked_files(asked, split, folder, there)
+            found[split] = [file for file in files if file not in _taken(found)]
+    for split in SPLITS:
+        if getattr(config.files, split) is None:
+            chosen = _conventional_file(config, split, [file for file in there if file not in _taken(found)], folder)
+            found[split] = [chosen] if chosen else []
+    found = {split: found[split] for split in SPLITS if found.get(split)}
     if "train" not in found and only not in found:
-        data = [file for file in there if ending_of(file) in _ENDINGS[config.file_format]]
-        if not found and len(data) == 1:
+        data = [file for file in there if ending_of(file) in _endings(config)]
+        if config.file_format == "texts":
+            data = sorted(file for file in folder.rglob("*") if ending_of(file) in _endings(config) and file.is_file())
+        if not found and (len(data) == 1 or (data and config.file_format == "texts")):
             return {"train": data}
         raise UserError(
             f"no training file ({_patterns(config, 'train')[0]} …) is in {folder}; it holds {_listing(there)}",
@@ -107,6 +118,10 @@ def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> S
             remedy=f"Name the file with data.files.train={there[0].name if there else 'FILE'}.",
         )
     return found
+
+
+def _taken(found: SplitPaths) -> set[Path]:
+    return {file for files in found.values() for file in files}
 
 
 def _asked_files(patterns: Sequence[str], split: str, folder: Path, there: Sequence[Path]) -> list[Path]:
@@ -140,13 +155,24 @@ def _conventional_file(config: DataConfig, split: str, there: Sequence[Path], fo
 
 
 def _patterns(config: DataConfig, split: str) -> list[str]:
-    """From the exact conventional names to anything that has the word in its name."""
-    endings = _ENDINGS[config.file_format]
+    """From the exact conventional names to anything that has the word in its name.
+
+    In a folder of running text the names are those of the texts, so that only exact ones are of splits.
+    """
+    format, endings = config.file_format, _endings(config)
     exact = [f"{stem}.{ending}{packed}" for stem in _STEMS[split] for ending in endings for packed in ("", ".gz")]
-    special = list(_CONLL_2003[split]) if config.file_format == "conll" else []
-    suffix = [f"*.{stem}" for stem in _STEMS[split]] if config.file_format == "conll" else []
+    if format == "texts":
+        return exact
+    special = list(_CONLL_2003[split]) if format == "conll" else []
+    suffix = [f"*.{stem}" for stem in _STEMS[split]] if format == "conll" else []
     loose = [f"*{stem}*.{ending}{packed}" for stem in _STEMS[split] for ending in endings for packed in ("", ".gz")]
     return exact + special + suffix + loose
+
+
+def _endings(config: DataConfig) -> tuple[str, ...]:
+    if config.file_format == "parallel":  # the files of the side that is translated; the reader finds the other
+        return tuple(str(name) for name in candidates(config.fields.get("text")))
+    return _ENDINGS[config.file_format]
 
 
 def ending_of(file: Path) -> str:

@@ -11,7 +11,8 @@ from rag_lightning.data.records import Record
 
 # 16 bands of 4 values: a pair of Jaccard similarity 0.7 meets in one of them with probability 0.99.
 _BANDS, _ROWS = 16, 4
-_NO_TEXT = ("id", "source", "label")
+# No words of an example: what names it, and what is to be answered.
+_NO_TEXT = ("id", "source", "document", "label", "target")
 _SIMILAR = 0.7
 # Members of a bucket are compared with the last few before them only: thousands of copies stay linear.
 _COMPARED = 4
@@ -50,10 +51,11 @@ def groups_of(records: Sequence[Record]) -> list[int]:
 
 
 def words_of(record: Record) -> list[str]:
-    """The words by which records are compared: the tokens, or all text in the record."""
+    """The words by which records are compared: the tokens, or all text in the record beside its labels."""
     if "tokens" in record:
         return list(record["tokens"])
     texts = [value for field, value in record.items() if isinstance(value, str) and field not in _NO_TEXT]
+    texts += [turn["text"] for turn in record.get("turns") or ()]
     words = " ".join(texts).split()
     # Text without spaces between words is compared by its characters.
     return words if sum(map(len, words)) < 15 * len(words) else list("".join(words))

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,6 +11,9 @@ from rag_lightning.errors import UserError
 
 FieldSource = int | str | list[int | str] | None
 SPLITS = ("train", "validation", "test")
+Format = Literal["conll", "jsonl", "csv", "parquet", "labelled_lines", "squad", "semeval", "parallel", "texts"]
+# The form of a sample's file, by its ending.
+SAMPLE_FORMATS: dict[str, Format] = {"conll": "conll", "jsonl": "jsonl", "json": "squad", "txt": "texts"}
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
@@ -18,7 +22,10 @@ class _Options(BaseModel):
 
 
 class SplitFiles(_Options):
-    """File names or patterns for each split; null = the conventional names (train.*, valid.*, eng.testa ...)."""
+    """File names or patterns for each split; null = the conventional names (train.*, valid.*, eng.testa ...).
+
+    A file belongs to the first split that names it; [] = none, so that the split is cut from train.
+    """
 
     train: list[str] | None = Field(None, description="names or patterns, tried in order, in the folder data.path")
     validation: list[str] | None = Field(None, description="as train, for the validation split")
@@ -37,6 +44,12 @@ class SplitShares(_Options):
     validation: float = Field(0.15, ge=0, lt=1, description="share for validation where it is missing; 0 = none")
     test: float = Field(0.15, ge=0, lt=1, description="share for test where it is missing; 0 = none")
     seed: int = Field(0, ge=0, description="seed of the division")
+    by: str | None = Field(
+        None, description="a field whose examples of one value stay together, such as the title of an article"
+    )
+    order: Literal["random", "file"] = Field(
+        "random", description="file: the last examples are for test, those before them for validation"
+    )
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> "SplitShares":
@@ -57,9 +70,10 @@ class DataConfig(_Options):
     """Where examples come from and how they are read."""
 
     name: str = Field(description="short name, used in names of runs")
-    format: Literal["conll", "jsonl", "csv", "parquet", "labelled_lines", "hub", "sample"] = Field(
-        description="form of the files; labelled_lines = a label and a text in each line, hub = parquet from the "
-        "Hugging Face Hub, sample = embedded sample"
+    format: Format | Literal["hub", "sample"] = Field(
+        description="form of the files; labelled_lines = a label and a text in each line, squad = SQuAD's JSON, "
+        "semeval = blocks of SemEval-2010 Task 8, parallel = two files with a line for each other's, texts = running "
+        "text, hub = parquet from the Hugging Face Hub, sample = embedded sample"
     )
     path: str | None = Field(
         None,
@@ -80,9 +94,11 @@ class DataConfig(_Options):
     )
     join: dict[str, list[int | str]] | None = Field(
         None,
-        description="task field -> several columns whose texts make it, with a space between: {text: [title, body]}; "
-        "where the data have none of them, `fields` says what is read",
+        description="task field -> several columns (or one with a list) whose texts make it, with a space between: "
+        "{text: [title, body]}; for target, labels and turns each is an item of the list; where the data have none of "
+        "them, `fields` says what is read",
     )
+    optional: list[str] = Field(default_factory=list, description="task fields that a row may be without")
     label_names: list[str] | dict[str, str] | None = Field(
         None,
         description="names of labels that are stored as whole numbers, in the order of the numbers; or a mapping of "
@@ -94,12 +110,24 @@ class DataConfig(_Options):
     token_pattern: str | None = Field(
         None, description="as label_pattern, for tokens: '^.' keeps the first character of each"
     )
+    label_separator: str = Field(
+        ",", min_length=1, description="what stands between the labels in a cell that holds several"
+    )
+    turn_separator: str | None = Field(
+        None, min_length=1, description="what stands between or after the turns of a dialogue in one cell: __eou__"
+    )
+    document_pattern: str | None = Field(
+        None,
+        description="texts: a regular expression; a line in which it is found begins a new document; null = a blank "
+        "line stands between documents",
+    )
     group_by: int | str | None = Field(
         None, description="csv: the column that says to which example a row belongs (one token a row)"
     )
     separator: str | None = Field(
         None, description="column separator: a character, or tab, space, comma, semicolon, pipe; null = detect"
     )
+    ragged: bool = Field(False, description="csv: rows may have further cells at their end, which are not read")
     header: bool = Field(True, description="csv: the first row names the columns")
     quoting: bool | None = Field(
         None, description='csv: cells may stand in "double quotes"; null = detect (plain for most tab-separated files)'
@@ -129,7 +157,7 @@ class DataConfig(_Options):
     def _numbers_are_labels_too(cls, value: Any) -> Any:
         return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
 
-    @field_validator("label_pattern", "token_pattern")
+    @field_validator("label_pattern", "token_pattern", "document_pattern")
     @classmethod
     def _readable_pattern(cls, value: str | None) -> str | None:
         try:
@@ -157,21 +185,18 @@ class DataConfig(_Options):
 
     @property
     def source(self) -> Literal["files", "hub", "sample"]:
-        """Where the examples come from; a path always wins over the Hub."""
+        """Where the examples come from; a path, and files that are named and there, always win over the Hub."""
         if self.format == "sample":
             return "sample"
-        if self.path is None and not self.names_files() and (self.format == "hub" or self.hub_name):
-            return "hub"
-        return "files"
+        from_hub = self.format == "hub" or self.hub_name is not None
+        return "hub" if from_hub and self.path is None and not self._names_own_files() else "files"
 
     @property
-    def file_format(self) -> Literal["conll", "jsonl", "csv", "parquet", "labelled_lines"]:
-        """The form of the files that are read in the end (a sample's files tell theirs by their ending)."""
+    def file_format(self) -> Format:
+        """The form of the files that are read in the end (a sample's files tell by their ending)."""
         if self.format == "sample":
             return "conll"
-        if self.format == "hub" or self.source == "hub":
-            return "parquet"
-        return self.format
+        return "parquet" if self.format == "hub" or self.source == "hub" else self.format
 
     @property
     def hub_dataset(self) -> str:
@@ -194,3 +219,8 @@ class DataConfig(_Options):
     def names_files(self) -> bool:
         """Whether the user named files for any split."""
         return any(getattr(self.files, split) for split in SPLITS)
+
+    def _names_own_files(self) -> bool:
+        """Whether files are named with a folder, or stand here; the names that a YAML gives are those of a folder."""
+        names = [name for split in SPLITS for name in getattr(self.files, split) or ()]
+        return any(len(Path(name).parts) > 1 or Path(name).is_file() for name in names)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag_lightning.data.options import DataConfig
+from rag_lightning.data.reading import Reading
 from rag_lightning.data.records import Record
-from rag_lightning.data.splits import label_types, subset
+from rag_lightning.data.splits import label_types, stratified, subset
 from rag_lightning.errors import UserError
 
 _NO_LABEL = ""  # sentences without entity count as a label of their own
@@ -22,23 +23,29 @@ class Shots:
     notes: list[str]
 
 
-def take_shots(records: Sequence[Record], config: DataConfig, seed: int, label_field: str) -> Shots:
+def take_shots(records: Sequence[Record], config: DataConfig, seed: int, reading: Reading) -> Shots:
     """Choose ``config.shots`` examples in all, or ``config.shots_per_label`` of each label.
 
     The choice is random, by ``config.shots_seed`` (else ``seed``), stratified by labels, and nested: fewer shots with
     the same seed lie among more. For tags a shot is a sentence, and a label is a type of entity.
 
     Raises:
-        UserError: if more are asked for than there are.
+        UserError: if more are asked for than there are, or a number for each label where labels are no names.
     """
+    if config.shots_per_label is not None and not stratified(records, reading):
+        raise UserError(
+            f"examples cannot be counted by their {reading.labels[0] if reading.labels else 'labels'}",
+            where="data.shots_per_label",
+            remedy="Set data.shots, the number of examples in all.",
+        )
     seed = seed if config.shots_seed is None else config.shots_seed
     if config.shots_per_label is not None:
-        chosen, rare = _per_label(records, config.shots_per_label, seed, label_field)
+        chosen, rare = _per_label(records, config.shots_per_label, seed, reading)
         key, number = "data.shots_per_label", config.shots_per_label
     else:
         assert config.shots is not None
         key, number, rare = "data.shots", config.shots, {}
-        chosen = subset(records, number, seed, label_field)
+        chosen = subset(records, number, seed, reading)
     if number > len(records):
         raise UserError(
             f"{key}={number:,} is more than the {len(records):,} training examples",
@@ -46,18 +53,17 @@ def take_shots(records: Sequence[Record], config: DataConfig, seed: int, label_f
             remedy=f"Choose at most {len(records):,}, or null for all of them.",
         )
     own = {id(record) for record in chosen}
-    pool = [without_labels(record, label_field) for record in records if id(record) not in own]
+    pool = [without_labels(record, reading) for record in records if id(record) not in own]
     return Shots(chosen, pool, [_note(len(chosen), len(records), key, number, seed), *_rare_note(rare, number)])
 
 
-def without_labels(record: Record, label_field: str) -> Record:
+def without_labels(record: Record, reading: Reading) -> Record:
     """A record as if nobody had labelled it."""
-    fields = ("tags", "spans") if label_field == "tags" else (label_field,)
-    return {field: value for field, value in record.items() if field not in fields}
+    return {field: value for field, value in record.items() if field not in reading.labels}
 
 
 def _per_label(
-    records: Sequence[Record], number: int, seed: int, label_field: str
+    records: Sequence[Record], number: int, seed: int, reading: Reading
 ) -> tuple[list[Record], dict[str, int]]:
     """``number`` examples of each label as far as there are, and the labels that have fewer.
 
@@ -65,7 +71,7 @@ def _per_label(
     example with several labels counts for each.
     """
     having: dict[str, list[int]] = defaultdict(list)
-    labels = [label_types(record, label_field) or {_NO_LABEL} for record in records]
+    labels = [label_types(record, reading) or {_NO_LABEL} for record in records]
     for index, found in enumerate(labels):
         for label in sorted(found):
             having[label].append(index)

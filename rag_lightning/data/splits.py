@@ -4,10 +4,12 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rag_lightning.data.near_duplicates import groups_of
+from rag_lightning.data.reading import TAGGED_TOKENS, Reading
 from rag_lightning.data.records import Record, Splits
+from rag_lightning.data.values import NAMED_LABELS, READ
 from rag_lightning.errors import UserError
 
 _PREFIX = re.compile(r"[BIESMLUW]-(?=.)")
@@ -15,27 +17,56 @@ Key = TypeVar("Key", bound=Hashable)
 Types = frozenset[str]
 
 
-def label_types(record: Record, label_field: str = "tags") -> Types:
-    """The kinds of label in a record: entity types for tags and spans, the value of any other label."""
-    labels: Any = record.get(label_field)
-    if labels is None and label_field == "tags":
-        labels = [span["label"] for span in record.get("spans") or ()]
-    if not isinstance(labels, (list, tuple)):
-        return frozenset() if labels is None else frozenset([str(labels)])
-    return frozenset(_PREFIX.sub("", str(label), count=1) for label in set(map(str, labels)) if label != "O")
+def label_types(record: Record, reading: Reading = TAGGED_TOKENS) -> Types:
+    """The kinds of label in a record: entity types for tags and spans, else the names of its label or labels.
+
+    Empty where the labels are no names of which there are a few, such as scores, answers or texts.
+    """
+    field = next((name for name in reading.labels if record.get(name) is not None), None)
+    if field is None or not _is_named(field):
+        return frozenset()
+    value = record[field]
+    if field == "spans":
+        return frozenset(span["label"] for span in value)
+    if field == "tags":
+        return frozenset(_PREFIX.sub("", tag, count=1) for tag in set(value) if tag != "O")
+    return frozenset(map(str, value if isinstance(value, (list, tuple)) else [value]))
 
 
-def divide(records: Sequence[Record], shares: Mapping[str, float], seed: int, label_field: str = "tags") -> Splits:
+def stratified(records: Sequence[Record], reading: Reading) -> bool:
+    """Whether the labels of the records are names, by which examples can be counted."""
+    fields = [field for field in reading.labels if _is_named(field)]
+    return any(record.get(field) is not None for record in records for field in fields)
+
+
+def _is_named(field: str) -> bool:
+    return field in NAMED_LABELS or field not in READ
+
+
+def divide(
+    records: Sequence[Record],
+    shares: Mapping[str, float],
+    seed: int,
+    reading: Reading = TAGGED_TOKENS,
+    *,
+    by: str | None = None,
+    in_order: bool = False,
+) -> Splits:
     """Divide records into ``train`` and the splits of ``shares``.
 
-    Near-duplicates stay together, every set of label types is divided by the same shares, and every label
-    type stands in train. Each split keeps the order of the records. The result is the same in every process.
+    Near-duplicates stay together, or instead examples of one value of the field ``by``. Every set of label types is
+    divided by the same shares, and every label type stands in train. With ``in_order`` the last examples are for test
+    and those before them for validation, whatever their labels. Each split keeps the order of the records. The result
+    is the same in every process.
 
     Raises:
-        UserError: too few different examples for one in each split.
+        UserError: too few different examples for one in each split; a record without the field ``by``.
     """
     shares = {split: share for split, share in shares.items() if share > 0}
-    group = groups_of(records)
+    if by is not None:
+        group = _of_one_value(records, by)
+    else:
+        group = list(range(len(records))) if in_order else groups_of(records)
     members: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(group):
         members[number].append(index)
@@ -46,12 +77,13 @@ def divide(records: Sequence[Record], shares: Mapping[str, float], seed: int, la
             remedy="Give more examples, or set data.split.validation=0 and data.split.test=0.",
         )
     types = {
-        number: frozenset().union(*(label_types(records[index], label_field) for index in indices))
+        number: frozenset().union(*(label_types(records[index], reading) for index in indices))
         for number, indices in members.items()
     }
     targets = {"train": 1 - sum(shares.values()), **shares}
-    owner = _assign(members, types, targets, seed)
-    _keep_types_in_train(owner, members, types)
+    owner = _last_ones(members, shares, len(records)) if in_order else _assign(members, types, targets, seed)
+    if not in_order:
+        _keep_types_in_train(owner, members, types)
     _fill_empty_splits(owner, members, types, targets)
     result: Splits = {split: [] for split in targets}
     for index, record in enumerate(records):
@@ -59,13 +91,38 @@ def divide(records: Sequence[Record], shares: Mapping[str, float], seed: int, la
     return result
 
 
-def subset(records: Sequence[Record], size: int, seed: int, label_field: str = "tags") -> list[Record]:
+def _of_one_value(records: Sequence[Record], by: str) -> list[int]:
+    """For each record the place of the first one with the same value of a field."""
+    if missing := [record for record in records if by not in record]:
+        fields = ", ".join(field for field in missing[0] if field not in ("id", "source"))
+        raise UserError(
+            f"there is no field `{by}`, by which examples are to be kept together; there is: {fields}",
+            where="data.split.by",
+            remedy=f"Name one of these, or say where it is with data.fields.{by}=NAME.",
+        )
+    first_of: dict[str, int] = {}
+    return [first_of.setdefault(str(record[by]), place) for place, record in enumerate(records)]
+
+
+def _last_ones(members: Mapping[int, list[int]], shares: Mapping[str, float], total: int) -> dict[int, str]:
+    """From the end of the file whole groups to test until it has its share, then to validation, the rest to train."""
+    owner: dict[int, str] = {}
+    waiting = sorted(members, reverse=True)  # a group's number is the place of its first record
+    for split in sorted(shares, key=("test", "validation").index):
+        size = 0
+        while waiting and size < shares[split] * total:
+            owner[waiting[0]] = split
+            size += len(members[waiting.pop(0)])
+    return owner | dict.fromkeys(waiting, "train")
+
+
+def subset(records: Sequence[Record], size: int, seed: int, reading: Reading = TAGGED_TOKENS) -> list[Record]:
     """``size`` random records, in their order, stratified by label types.
 
     A smaller subset with the same seed lies inside a larger one. Rare label types come
     first, so that each type is there as soon as ``size`` allows.
     """
-    types = [label_types(record, label_field) for record in records]
+    types = [label_types(record, reading) for record in records]
     spread: list[tuple[float, int, int]] = []
     for stratum in _shuffled_strata(dict(enumerate(types)), seed):
         # Even steps over [0, 1), begun at random: taking the first n takes the same share of every stratum.

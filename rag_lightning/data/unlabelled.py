@@ -7,6 +7,7 @@ from rag_lightning.data.files import ending_of, unlabelled_sample
 from rag_lightning.data.near_duplicates import words_of
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.readers import READERS
+from rag_lightning.data.reading import Reading
 from rag_lightning.data.records import Record
 from rag_lightning.data.text import read_text
 from rag_lightning.errors import UserError
@@ -43,7 +44,7 @@ def find_unlabelled(config: DataConfig) -> Path | None:
     )
 
 
-def read_unlabelled(file: Path, config: DataConfig, label_field: str) -> list[Record]:
+def read_unlabelled(file: Path, config: DataConfig, reading: Reading) -> list[Record]:
     """The file's texts as records without labels: of a .txt file each line, of others what a row has beside labels.
 
     Raises:
@@ -51,11 +52,23 @@ def read_unlabelled(file: Path, config: DataConfig, label_field: str) -> list[Re
     """
     format = _FORMATS.get(ending_of(file))
     if format is None:
+        if further := _beside_text(config, reading):
+            raise UserError(
+                f"a line of text is no example for this task, which reads {' and '.join(further)} too",
+                where="data.unlabelled",
+                remedy="Give a .jsonl or .csv file with these fields.",
+            )
         lines = read_text(file, config.encoding).split("\n")
         records: list[Record] = [
             {"source": f"{file.name}:{number}", "text": line.strip()} for number, line in enumerate(lines, 1)
         ]
     else:
-        records = READERS[format](file, for_task(config, label_field, labelled=False), "unlabelled")
+        records = READERS[format](file, for_task(config, reading, labelled=False), "unlabelled")
     kept = [record for record in records if words_of(record)]
     return [{**record, "id": f"unlabelled-{number}"} for number, record in enumerate(kept)]
+
+
+def _beside_text(config: DataConfig, reading: Reading) -> list[str]:
+    """What an example has beside its text (words may stand for a text)."""
+    given = set(config.fields).union(config.join or {}).difference(config.optional)
+    return [field for field in reading.inputs if field in given and field not in ("text", "tokens")]

@@ -59,6 +59,8 @@ class BatchPlan(Sampler[list[int]]):
 
     def batches(self) -> list[Rows]:
         """This epoch's batches as row numbers: in training of all devices, in evaluation of this one."""
+        if not len(self.lengths):  # no labelled example
+            return []
         if not self.shuffle:
             order = np.argsort(-self.lengths, kind="stable") if self.by_length else np.arange(len(self.lengths))
             return by_budget(self.lengths, order[self.rank :: self.world_size], self.budget)

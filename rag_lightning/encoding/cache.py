@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 from filelock import FileLock
 
+from rag_lightning.data.json_lines import JsonLines
 from rag_lightning.data.records import Record
 from rag_lightning.tasks.task import Columns
 
 Write = Callable[[Path], None]
+LARGE_FILE = 1 << 26  # bytes from which records are read one by one when they are asked for
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class EncodedSplit:
     """One split's model inputs as memory-mapped Arrow, and the records they were made of.
 
     Attributes:
-        lengths: tokens of each row.
+        lengths: tokens that each row counts in a batch.
         n_labels: labels of each row.
     """
 
     table: pa.Table
-    records: list[Record]
+    records: Sequence[Record]
     lengths: np.ndarray
     n_labels: np.ndarray
 
@@ -45,18 +47,21 @@ class EncodedSplit:
         """Map ``<split>.arrow`` and read ``<split>.jsonl`` of a cache entry."""
         with pa.memory_map(str(folder / f"{split}.arrow")) as source:
             table = pa.ipc.open_file(source).read_all()
-        with open(folder / f"{split}.jsonl", encoding="utf-8") as lines:
-            records = [json.loads(line) for line in lines]
-        lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column("input_ids").chunks]
-        return cls(
-            table,
-            records,
-            np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),
-            table.column("n_labels").to_numpy(),
-        )
+        file = folder / f"{split}.jsonl"
+        records: Sequence[Record] = JsonLines(file)
+        if file.stat().st_size < LARGE_FILE:
+            records = list(records)
+        return cls(table, records, _lengths(table), table.column("n_labels").to_numpy())
 
 
-def write_split(folder: Path, split: str, records: list[Record], batches: Iterable[Columns]) -> None:
+def _lengths(table: pa.Table) -> np.ndarray:
+    if "cost" in table.column_names:
+        return table.column("cost").to_numpy()
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in table.column("input_ids").chunks]
+    return np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
+
+
+def write_split(folder: Path, split: str, records: Sequence[Record], batches: Iterable[Columns]) -> None:
     """Write the columns, batch by batch, and the records of a split.
 
     Each file is put in place whole: another process that writes the same may have it open.
@@ -79,13 +84,13 @@ def write_split(folder: Path, split: str, records: list[Record], batches: Iterab
         written.replace(file)
 
 
-_NARROW = ("input_ids", "labels", "words")  # numbers that fit 32 bits; bit masks of rules need more
+_NARROW = ("input_ids", "labels", "words", "begins", "ends")  # numbers that fit 32 bits; bit masks of rules need more
 
 
 def _array(name: str, values: list[Any]) -> pa.Array:
     if not values or isinstance(values[0], list):
         return pa.array(values, type=pa.list_(pa.int32() if name in _NARROW else pa.int64()))
-    return pa.array(values, type=pa.float32() if name == "weight" else pa.int32())
+    return pa.array(values, type=pa.float32() if isinstance(values[0], float) else pa.int32())
 
 
 def cached(root: Path, fingerprint: str, write: Write) -> tuple[Path, bool]:

@@ -4,9 +4,9 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 
@@ -17,11 +17,13 @@ from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.near_duplicates import words_of
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.records import Record, Splits
+from rag_lightning.data.running_text import Paragraphs
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit, cached, write_split
 from rag_lightning.encoding.loader import EncodedDataset, ResumableLoader
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.generation.options import GREEDY, GenerationOptions
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.rules.ruleset import check_labels, undescribed
 from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task, with_known_labels
@@ -43,20 +45,21 @@ class GuidedDataModule(pl.LightningDataModule):
         words: the encoder of the backbone's tokenizer, and its fingerprint in ``model``.
         guide: rules and the ways in which they take part.
         rendering: how a template shapes the input.
+        generation: how text is written, where the task writes; room for it is kept in the window.
         only: read this split alone, as it is, for an evaluation; None reads all and cuts missing ones from train.
     """
 
     def __init__(
         self, *, data: DataConfig, content: str, task: Task, options: Any, words: WordEncoder, model: str,
         batching: BatchingConfig, encoding: EncodingConfig, seed: int, guide: Guide, rendering: Rendering,
-        only: str | None = None,
+        only: str | None = None, generation: GenerationOptions = GREEDY,
     ) -> None:  # fmt: skip
         super().__init__()
         self.data, self.content = data, content
         self.task, self.options = task, options
         self.words, self.model = words, model
         self.batching, self.encoding, self.seed = batching, encoding, seed
-        self.guide, self.rendering, self.only = guide, rendering, only
+        self.guide, self.rendering, self.only, self.generation = guide, rendering, only, generation
         self.learn_from = "train"  # the split of the training on labelled examples
         self.splits: dict[str, EncodedSplit] = {}
         self.meta: dict[str, Any] = {}
@@ -85,6 +88,7 @@ class GuidedDataModule(pl.LightningDataModule):
             "guide": self.guide.fingerprint,
             "seed": self.seed,
             "only": self.only,
+            "room": self.generation.max_new_tokens if self.task.output.head == "text" else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
@@ -112,7 +116,7 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def _encode(self, folder: Path) -> None:
         if self.only is None:
-            loaded = load_splits(self.data, self.seed, label_field=self.task.label_field)
+            loaded = load_splits(self.data, self.seed, self.task.reading)
             if "validation" not in loaded.splits:
                 raise UserError(
                     "there is no validation split, by which the best weights are chosen",
@@ -120,18 +124,21 @@ class GuidedDataModule(pl.LightningDataModule):
                     remedy="Set a share above 0, such as 0.1, or add a file for it.",
                 )
         else:
-            loaded = load_split(self.data, self.only, label_field=self.task.label_field)
+            loaded = load_split(self.data, self.only, self.task.reading)
         prepared = self.task.prepare(loaded.splits, with_known_labels(self.options, loaded.labels))
         known = self.task.rule_labels(prepared.labels)
-        check_labels(self.guide.ruleset, known, "rules")
-        notes = [*loaded.notes, *prepared.notes, *undescribed(self.guide.ruleset, known)]
+        notes = [*loaded.notes, *prepared.notes]
+        if self.task.of_named_labels:  # elsewhere rules say in the text what they found, and may name it as they like
+            check_labels(self.guide.ruleset, known, "rules")
+            notes += undescribed(self.guide.ruleset, known)
         self._teach_examples(prepared, notes)
-        splits = {name: self.guide.annotate(records) for name, records in prepared.splits.items()}
+        splits = {name: self._annotated(records) for name, records in prepared.splits.items()}
         if self.guide.supervises and "unlabelled" in splits:
             splits["weak"] = self._weakly_labelled(splits, prepared, notes)
         elif self.guide.supervises and self.only is None:
             notes.append("There are no unlabelled examples that the rules could label (data.shots, data.unlabelled).")
-        context = self._context(splits.get("train", []), prepared.labels)
+        # Without a labelled example the unlabelled ones say which fields a template can show.
+        context = self._context(splits.get("train") or splits.get("unlabelled", []), prepared.labels)
         for name, records in splits.items():
             write_split(folder, name, records, self._columns(name, records, context))
         meta = {
@@ -142,10 +149,17 @@ class GuidedDataModule(pl.LightningDataModule):
         }
         (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
 
+    def _annotated(self, records: Sequence[Record]) -> list[Record]:
+        """The records with what the rules found in them; running text gets it whenever some of it is read."""
+        if not isinstance(records, Paragraphs):
+            return self.guide.annotate(records)
+        return cast(list[Record], records.mapped(self.guide.annotate) if self.guide.has_rules else records)
+
     def _teach_examples(self, prepared: Prepared, notes: list[str]) -> None:
         """Put the rule file's examples of labels beside the labelled ones."""
         if self.only is not None or not (given := self.guide.told_examples(prepared.labels)):
             return
+        given = [{**record, **self.task.read_text(record["text"])} for record in given]
         own, splits = prepared.splits["train"], prepared.splits
         judged = {tuple(words_of(r)) for name in ("validation", "test") for r in splits.get(name, ())}
         told = [record for record in given if tuple(words_of(record)) not in judged]
@@ -162,12 +176,13 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def context(self) -> EncodingContext:
         """How records are encoded, once the labels are known."""
-        return self._context(self.splits["train"].records, self.labels)
+        shown = [split.records for name in ("train", "unlabelled") if (split := self.splits.get(name)) is not None]
+        return self._context(next((records for records in shown if records), []), self.labels)
 
-    def _context(self, train: list[Record], labels: tuple[str, ...]) -> EncodingContext:
+    def _context(self, train: Sequence[Record], labels: tuple[str, ...]) -> EncodingContext:
         return EncodingContext(
             self.words, labels, self.options, self.encoding.overlap, self.rendering.render(train, labels),
-            lambda record: self.guide.columns(record, labels), self.guide.column_names,
+            lambda record: self.guide.columns(record, labels), self.guide.column_names, self.generation,
         )  # fmt: skip
 
     def _columns(self, split: str, records: list[Record], context: EncodingContext) -> Iterator[Columns]:
@@ -178,7 +193,7 @@ class GuidedDataModule(pl.LightningDataModule):
         for start in shown:
             yield self.task.output.encode(records[start : start + CHUNK], start, context)
 
-    def add_mixture(self, name: str, further: list[Record], weight: float, folder: Path) -> None:
+    def add_mixture(self, name: str, further: Sequence[Record], weight: float, folder: Path) -> None:
         """A split of the labelled examples and further ones, which count ``weight`` beside them in the loss.
 
         Args:

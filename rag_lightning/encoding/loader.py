@@ -68,19 +68,21 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
 
 
 def pad_columns(columns: dict[str, list[Any]], padding: dict[str, int]) -> dict[str, torch.Tensor]:
-    """Rows as tensors: columns in ``padding`` to (rows, longest row), plain ones to (rows,), and the attention mask."""
+    """Rows as tensors: columns in ``padding`` to (rows, the column's longest row), plain ones to (rows,).
+
+    Added is ``attention_mask``, of ``input_ids``.
+    """
     lengths = np.array([len(ids) for ids in columns["input_ids"]])
-    width = int(lengths.max())
     batch: dict[str, torch.Tensor] = {}
     for name, rows in columns.items():
         if name not in padding:
             batch[name] = torch.tensor(rows)
             continue
-        padded = np.full((len(rows), width), padding[name], dtype=np.int64)
+        padded = np.full((len(rows), max(map(len, rows))), padding[name], dtype=np.int64)
         for line, row in enumerate(rows):
             padded[line, : len(row)] = row
         batch[name] = torch.from_numpy(padded)
-    batch["attention_mask"] = torch.from_numpy((np.arange(width) < lengths[:, None]).astype(np.int64))
+    batch["attention_mask"] = torch.from_numpy((np.arange(lengths.max()) < lengths[:, None]).astype(np.int64))
     return batch
 
 

@@ -87,7 +87,7 @@ def shorten(parts: list[Part], room: int, windowed: str | None = None) -> tuple[
         return parts, {}
     if len(parts) == 1 and parts[0].segment.field == windowed:
         return parts, {}
-    _check_template(parts, room)
+    check_room(parts, room)
     may = [i for i, part in enumerate(parts) if part.segment.field not in (None, windowed)]
     for rank in sorted({parts[i].segment.rank for i in may}, reverse=True):
         over = _cut_rank([i for i in may if parts[i].segment.rank == rank], parts, targets, over)
@@ -126,7 +126,8 @@ def _first_tokens(pieces: list[list[int]], size: int) -> list[list[int]]:
     return kept
 
 
-def _check_template(parts: list[Part], room: int) -> None:
+def check_room(parts: list[Part], room: int) -> None:
+    """Raise a UserError if the template's own words leave less than :data:`LEAST` tokens for the example."""
     fixed = sum(part.size for part in parts if part.segment.field is None)
     example = sum(part.size for part in parts if part.segment.field is not None and not part.segment.rank)
     if fixed and room - fixed < min(LEAST, example):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 PROBE = "a"
@@ -62,9 +63,38 @@ class WordEncoder:
             result[index] = self._by_word(len(filled[index]), encoding.ids, encoding.word_ids)
         return result
 
+    def places(self, texts: Sequence[Sequence[str]]) -> list[list[list[tuple[int, int]]]]:
+        """For each sub-token that :meth:`encode` gives the characters of its word that it stands for, end exclusive.
+
+        What the tokenizer drops (accents, zero-width signs) belongs to the sub-token before it, else to the first one,
+        so that a word's sub-tokens cover it whole. Those of one character in several bytes each stand for all of it.
+        """
+        some = [i for i, words in enumerate(texts) if words]
+        result: list[list[list[tuple[int, int]]]] = [[] for _ in texts]
+        if not some:
+            return result
+        encoded = self.tokenizer(
+            [[word or " " for word in texts[i]] for i in some], is_split_into_words=True, add_special_tokens=False,
+            truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False,
+        )  # fmt: skip
+        for index, encoding in zip(some, encoded.encodings, strict=True):
+            found: list[list[tuple[int, int]]] = [[] for _ in texts[index]]
+            for place, word in zip(encoding.offsets, encoding.word_ids, strict=True):
+                if word is not None:
+                    found[word].append(place)
+            result[index] = [_covering(places, len(word)) for places, word in zip(found, texts[index], strict=True)]
+        return result
+
     def _by_word(self, n_words: int, ids: list[int], word_ids: list[int | None]) -> list[list[int]]:
         pieces: list[list[int]] = [[] for _ in range(n_words)]
         for token, word in zip(ids, word_ids, strict=True):
             if word is not None:
                 pieces[word].append(token)
         return [piece or [self._placeholder] for piece in pieces]
+
+
+def _covering(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Places in a word of ``size`` characters, in order and without gaps; one for all of it where there is none."""
+    starts = [0, *accumulate((min(start, size) for start, _ in places[1:]), max)]
+    ends = accumulate((min(end, size) for _, end in places or [(0, size)]), max)
+    return [(start, max(end, after)) for start, end, after in zip(starts, ends, [*starts[1:], size], strict=True)]

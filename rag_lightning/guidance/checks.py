@@ -6,6 +6,7 @@ from rag_lightning.data.options import DataConfig
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.guidance.options import GuidanceConfig
+from rag_lightning.tasks.task import Task
 
 
 def check_guidance(guide: Guide, data: DataConfig) -> None:
@@ -56,6 +57,46 @@ def check_meanings(guide: Guide, pooling: str) -> None:
             f"with model.pooling={pooling} the head sees other vectors than the labels' meanings",
             where="guidance.semantics",
             remedy="Set model.pooling=mean, or guidance.semantics=false.",
+        )
+
+
+def ways_for(task: Task, config: GuidanceConfig) -> GuidanceConfig:
+    """The ways that a task knows: where it gives no named labels, rules take part in the text alone.
+
+    Raises:
+        UserError: for another way that was asked for.
+    """
+    if task.of_named_labels:
+        return config
+    for key, wanted in (
+        ("features.enabled", config.features.enabled is True),
+        ("semantics", config.semantics),
+        ("examples", config.examples is True),
+        ("weak.joint_weight", config.weak.joint_weight > 0),
+        ("self_training.rounds", config.self_training.rounds > 0),
+        ("decoding", True in (config.decoding.transitions, config.decoding.vetoes) or config.decoding.crf),
+    ):
+        if wanted:
+            raise UserError(
+                f"task={task.name} gives no label that a rule could name, so that rules take part in the text alone",
+                where=f"guidance.{key}",
+                remedy="Choose guidance=auto and a template with {hints}, such as template=hints.",
+            )
+    changed = {
+        "features": config.features.model_copy(update={"enabled": False}),
+        "weak": config.weak.model_copy(update={"warmup_epochs": 0}),  # which guidance=auto would do
+        "examples": False,
+    }
+    return config.model_copy(update=changed)
+
+
+def check_mask_answers(task: Task) -> None:
+    """Raise a UserError for a template with {mask} where the answer is not one label of a text."""
+    if task.output.name != "sequence_label" and not task.of_tokens:  # of words the template itself tells
+        raise UserError(
+            f"{{mask}} is answered by the name of a label, and task={task.name} with these settings gives none",
+            where="template.text",
+            remedy="Choose a template without {mask}.",
         )
 
 

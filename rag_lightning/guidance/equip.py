@@ -23,6 +23,7 @@ from rag_lightning.guidance.semantics import (
     token_head,
 )
 from rag_lightning.model.interface import base_model_of
+from rag_lightning.model.pair_head import PairHead
 from rag_lightning.tasks.task import OutputKind, Task
 
 _HEADS = ("classifier", "score")
@@ -68,10 +69,10 @@ def equip_task(task: Task, guide: Guide, network: nn.Module, labels: Sequence[st
 
 
 def equipment_of(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The weights of all that :func:`equip_network` added, by name."""
+    """The weights of all that :func:`equip_network`, or an output kind, added to a network, by name."""
     found: dict[str, torch.Tensor] = {}
     for name, module in network.named_modules():
-        if isinstance(module, RuleFeatures | SemanticHead | LinearChainCRF):
+        if isinstance(module, RuleFeatures | SemanticHead | LinearChainCRF | PairHead):
             found |= {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
     return found
 

@@ -95,10 +95,12 @@ class _Adding:
         return args, {**kwargs, "hidden_states": self.features.add_to_hidden(kwargs["hidden_states"])}
 
 
-def guided_logits(network: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """The network's logits for a batch, with its rule features if it has any."""
+def guided_logits(network: nn.Module, batch: Mapping[str, Tensor], **further: Tensor) -> Tensor:
+    """The network's logits for a batch, with its rule features if it has any; ``further`` inputs are its head's."""
     features = getattr(network, NAME, None)
-    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], **further}
+    if "token_type_ids" in batch and int(getattr(network.config, "type_vocab_size", None) or 0) > 1:
+        inputs["token_type_ids"] = batch["token_type_ids"]
     if not isinstance(features, RuleFeatures):
         logits: Tensor = network(**inputs).logits
         return logits

@@ -65,7 +65,7 @@ def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
     data = GuidedDataModule(
         data=source, content=content_fingerprint(source, only), task=run.task, options=options, words=run.words,
         model=run.model, batching=batching, encoding=run.config.encoding, seed=run.config.seed, only=only,
-        guide=run.guide, rendering=run.rendering,
+        guide=run.guide, rendering=run.rendering, generation=run.config.generation,
     )  # fmt: skip
     data.setup()
     return data

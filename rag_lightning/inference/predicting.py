@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from omegaconf import DictConfig
@@ -14,14 +14,17 @@ from omegaconf import DictConfig
 from rag_lightning.config.schema import PredictConfig
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.data.records import Record
+from rag_lightning.data.shots import without_labels
 from rag_lightning.encoding.batches import by_budget
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.features import guided_logits
 from rag_lightning.inference.saved import SavedRun, load_run
 from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.tasks.task import EncodingContext, Task
 from rag_lightning.template.wording import ANSWERS
+
+if TYPE_CHECKING:
+    from rag_lightning.inference.joint import JointPredictor
 
 GROUP = 512  # inputs read, sorted into batches and answered at a time: a stream needs no end
 ENDINGS = (".txt", ".jsonl", ".conll")
@@ -34,11 +37,10 @@ def predict_run(raw: DictConfig) -> int:
         UserError: if the run or the input cannot be read.
     """
     config = parse(PredictConfig, to_plain(raw))
-    run = load_run(config.run)
-    predictor = Predictor(run, config.tokens, config.device)
+    predictor = _predictor(config)
     count = 0
     with _writer(config.output) as out:
-        for answer in predictor.answers(_inputs(config, run.task)):
+        for answer in predictor.answers(_inputs(config, predictor.task)):
             out.write(json.dumps(answer, ensure_ascii=False) + "\n")
             count += 1
             if config.output == "-" and count % GROUP == 0:
@@ -46,6 +48,16 @@ def predict_run(raw: DictConfig) -> int:
     if config.output != "-":
         print(f"{count:,} inputs answered: {config.output}", file=sys.stderr)
     return count
+
+
+def _predictor(config: PredictConfig) -> "Predictor | JointPredictor":
+    """The run that answers; with ``ner`` two runs in a row."""
+    predictor = Predictor(load_run(config.run), config.tokens, config.device)
+    if config.ner is None:
+        return predictor
+    from rag_lightning.inference.joint import JointPredictor
+
+    return JointPredictor(predictor, Predictor(load_run(config.ner), config.tokens, config.device), config.pairs)
 
 
 class Predictor:
@@ -58,7 +70,7 @@ class Predictor:
     """
 
     def __init__(self, run: SavedRun, tokens: int = 4096, device: str = "auto") -> None:
-        self.run, self.tokens = run, tokens
+        self.run, self.task, self.tokens = run, run.task, tokens
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
             self.device = torch.device(chosen)
@@ -71,7 +83,7 @@ class Predictor:
         accelerate(run.network, run.config.speed, accelerator=self.device.type, precision=precision)
         self.context = EncodingContext(
             run.words, run.labels, run.options, run.config.encoding.overlap, run.rendering.render((), run.labels),
-            lambda record: run.guide.columns(record, run.labels), run.guide.column_names,
+            lambda record: run.guide.columns(record, run.labels), run.guide.column_names, run.config.generation,
         )  # fmt: skip
 
     def answers(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
@@ -87,19 +99,18 @@ class Predictor:
         """The task's predictions of some records, computed in batches of similar length."""
         import numpy as np
 
-        label = self.run.task.label_field
-        bare = [{key: value for key, value in record.items() if key != label} for record in records]
-        bare = self.run.guide.annotate(bare)
-        columns = self.run.task.output.encode(bare, 0, self.context)
-        lengths = np.array([len(ids) for ids in columns["input_ids"]], dtype=np.int64)
+        bare = self.run.guide.annotate([without_labels(record, self.run.task.reading) for record in records])
+        output = self.run.task.output
+        columns = output.encode(bare, 0, self.context)
+        lengths = np.array(columns.get("cost") or [len(ids) for ids in columns["input_ids"]], dtype=np.int64)
         marks = dict.fromkeys(self.run.guide.column_names, 0)
-        padding = {**self.run.task.output.padding, **marks, "input_ids": self.run.words.tokenizer.pad_token_id}
+        padding = {**output.padding, **marks, "input_ids": self.run.words.tokenizer.pad_token_id}
         decoded = []
         for rows in by_budget(lengths, np.argsort(-lengths, kind="stable"), self.tokens):
             chosen = {name: [values[row] for row in rows] for name, values in columns.items()}
             batch = {name: tensor.to(self.device) for name, tensor in pad_columns(chosen, padding).items()}
-            decoded.append(self.run.task.output.decode(guided_logits(self.run.network, batch), batch))
-        return self.run.task.output.assemble(records, decoded, self.run.labels)
+            decoded.append(output.decode(output.forward(self.run.network, batch), batch))
+        return output.assemble(records, decoded, self.run.labels)
 
 
 def _inputs(config: PredictConfig, task: Task) -> Iterator[Record]:
@@ -139,11 +150,11 @@ def _conll(file: Path) -> Iterator[Record]:
 
 
 def _lines(lines: Iterable[str], name: str, task: Task) -> Iterator[Record]:
-    """Each line a text, or a JSON object with ``text`` or ``tokens`` (and an ``id``)."""
+    """Each line a text, or a JSON object with ``text``, ``tokens`` or what else the task reads (and an ``id``)."""
     for number, raw in enumerate(lines, 1):
         line = raw.rstrip("\r\n")
         if not (name.endswith(".jsonl") or line.startswith("{")):
-            yield task.read_text(line)
+            yield _text(line, f"{name}:{number}", task)
             continue
         if not line.strip():
             continue
@@ -151,15 +162,24 @@ def _lines(lines: Iterable[str], name: str, task: Task) -> Iterator[Record]:
             given = json.loads(line)
         except ValueError as error:
             if not name.endswith(".jsonl"):  # a text that happens to begin with a brace
-                yield task.read_text(line)
+                yield _text(line, f"{name}:{number}", task)
                 continue
             raise UserError(f"not JSON ({error})", where=f"{name}:{number}", remedy="One object a line.") from None
         yield _record(given, f"{name}:{number}", task)
 
 
+def _text(line: str, where: str, task: Task) -> Record:
+    try:
+        return task.read_text(line)
+    except UserError as error:
+        raise UserError(error.reason, where=where, remedy=error.remedy) from None
+
+
 def _record(given: Any, where: str, task: Task) -> Record:
-    if isinstance(given, dict) and isinstance(given.get("tokens"), list):
-        record: Record = {"tokens": [str(token) for token in given["tokens"]]}
+    if task.read_fields is not None and isinstance(given, dict):
+        record: Record = task.read_fields(given, where)
+    elif isinstance(given, dict) and isinstance(given.get("tokens"), list):
+        record = {"tokens": [str(token) for token in given["tokens"]]}
     elif isinstance(given, dict) and isinstance(given.get("text"), str):
         record = task.read_text(given["text"])
     else:

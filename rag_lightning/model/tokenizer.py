@@ -19,15 +19,18 @@ def load_tokenizer(
     *,
     split_special_tokens: bool = True,
     padding_side: str = "right",
+    pre_split: bool = True,
     trust_remote_code: bool = False,
 ) -> PreTrainedTokenizerFast:
-    """The fast tokenizer in a folder, made fit for words that are already split.
+    """The fast tokenizer in a folder, by default made fit for words that are already split.
 
     Args:
         folder: a resolved model.
         split_special_tokens: text such as ``[SEP]`` or ``</s>`` in a user's sentence is cut up like any other
             text instead of becoming the special id. Turn it off per call for text that holds a mask token.
         padding_side: right, or left where a decoder goes on writing.
+        pre_split: False for running text, such as what a decoder reads and writes: it is encoded as it stands,
+            without a space put before it.
         trust_remote_code: the user asked for tokenizer code that comes with the model.
 
     Byte-level vocabularies (GPT-2, RoBERTa, ModernBERT, Llama 3) know a word with the space before it;
@@ -41,10 +44,10 @@ def load_tokenizer(
         raise problem
     options = {"split_special_tokens": split_special_tokens, "trust_remote_code": trust_remote_code}
     tokenizer = _from_folder(folder, options)
-    if _loses_spaces(tokenizer) and isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel):
+    if pre_split and _loses_spaces(tokenizer) and isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel):
         # As an option, so that the saved tokenizer does the same.
         tokenizer = _from_folder(folder, options | {"add_prefix_space": True})
-    if _loses_spaces(tokenizer):
+    if pre_split and _loses_spaces(tokenizer):
         _prepend_normalizer(tokenizer, normalizers.Prepend(" "))
     if split_special_tokens:
         _hide_special_pieces(tokenizer)

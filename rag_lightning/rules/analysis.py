@@ -55,7 +55,7 @@ class Example:
     Attributes:
         record: the example.
         hits: of all rules.
-        gold: for tokens the entities, else the text's label as (0, 0, label).
+        gold: for tokens the entities, else the text's label (or labels) as (0, 0, label).
     """
 
     record: Record
@@ -88,7 +88,9 @@ def labelled(record: Record, label_field: str) -> Example:
     hits = [hit_from_json(values) for values in record["hits"]]
     if "tokens" in record:
         return Example(record, hits, frozenset(tags_to_spans(record["tags"])))
-    return Example(record, hits, frozenset({(0, 0, str(record[label_field]))}))
+    value = record[label_field]
+    labels = value if isinstance(value, list) else [value]
+    return Example(record, hits, frozenset((0, 0, str(label)) for label in labels))
 
 
 def rule_table(examples: Sequence[Example], ruleset: RuleSet) -> Table:

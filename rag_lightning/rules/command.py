@@ -14,6 +14,9 @@ from rag_lightning.errors import UserError
 from rag_lightning.rules.load import load_rules
 from rag_lightning.rules.ruleset import RuleSet
 
+# What a task's YAML sets for the training, of which nothing is read here.
+BROUGHT = ("model", "template", "generation", "optimizer", "scheduler", "tuning", "guidance", "batching", "trainer")
+
 
 class RulesCommand(BaseModel):
     """The settings of the command."""
@@ -41,7 +44,7 @@ def run_command(config: DictConfig, text: str | None = None) -> None:
     Raises:
         UserError: for a mistake in the rule file, the data or the settings.
     """
-    settings = parse(RulesCommand, to_plain(config))
+    settings = parse(RulesCommand, {key: value for key, value in to_plain(config).items() if key not in BROUGHT})
     ruleset, name = rules_of(settings, rules_origin(config))
     from rag_lightning.rules import showing  # rich takes longer to import than a refusal should take
 

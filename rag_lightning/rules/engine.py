@@ -50,7 +50,7 @@ class RuleEngine:
         if record.get("tokens") is not None:
             return self.apply_tokens(record["tokens"])
         if isinstance(record.get("text"), str):
-            return self.apply_text(record["text"])
+            return self._apply([(View.of_text(text), start) for start, text in texts_of(record)])
         raise UserError(
             "rules need the field tokens or text, and the example has neither",
             where=str(record.get("source", "the data")),
@@ -59,17 +59,28 @@ class RuleEngine:
 
     def apply_text(self, text: str) -> list[Hit]:
         """The hits in a running text, in characters."""
-        return self._apply(View.of_text(text))
+        return self._apply([(View.of_text(text), 0)])
 
     def apply_tokens(self, tokens: Sequence[str]) -> list[Hit]:
         """The hits among tokens, in tokens; a hit that covers part of a token is none."""
-        return self._apply(View.of(tokens))
+        return self._apply([(View.of(tokens), 0)])
 
-    def _apply(self, view: View) -> list[Hit]:
+    def _apply(self, views: Sequence[tuple[View, int]]) -> list[Hit]:
+        """The hits in one or several texts that count as one example, each with the place where it begins there."""
+        found: dict[str, list[Hit]] = {}
+        for view, start in views:
+            for rule, span, label in self._found(view):
+                first, last = view.position(span)
+                hit = Hit(start + first, start + last, label, rule.name, rule.priority, rule.veto)
+                found.setdefault(rule.name, []).append(hit)
+        enough = (found[rule.name] for rule in self.ruleset.rules if len(found.get(rule.name, ())) >= rule.min_hits)
+        return in_order([hit for hits in enough for hit in hits])
+
+    def _found(self, view: View) -> Iterator[tuple[Rule, Span, str | None]]:
+        """What each rule finds, without regard to how much it has to find."""
         spans = self._entries(view)
         entries = Entries(view, spans)
         haystacks = _Haystacks(view)
-        hits = []
         for rule in self.ruleset.rules:
             if rule.pattern is not None:
                 found = list(self._matched(rule, view, haystacks))
@@ -84,9 +95,7 @@ class RuleEngine:
             found = [one for one in found if accepted(rule.when, rule.unless, view, entries, one[0])]
             if rule.expand is not None:
                 found = _longest(found)
-            if len(found) >= rule.min_hits:
-                hits += [Hit(*view.position(span), label, rule.name, rule.priority, rule.veto) for span, label in found]
-        return in_order(hits)
+            yield from ((rule, span, label) for span, label in found)
 
     def _entries(self, view: View) -> dict[str, list[Span]]:
         """Lexicon's name -> where its entries stand."""
@@ -107,6 +116,19 @@ class RuleEngine:
                 span = view.aligned(span) if span is not None else None
                 if span is not None:
                     yield span, label
+
+
+def texts_of(record: Record) -> list[tuple[int, str]]:
+    """The record's text, or the two that it is made of, each with the character where it begins.
+
+    A record with ``stretch`` (start, end) is read there only.
+    """
+    if (stretch := record.get("stretch")) is not None:
+        return [(stretch[0], record["text"][stretch[0] : stretch[1]])]
+    first, second, text = record.get("first"), record.get("second"), record["text"]
+    if isinstance(first, str) and isinstance(second, str) and text == f"{first}\n{second}":
+        return [(0, first), (len(first) + 1, second)]
+    return [(0, text)]
 
 
 class _Haystacks:

@@ -39,7 +39,7 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
 
     assert settings.data is not None
     task = get_task(settings.task)
-    loaded = load_splits(settings.data, settings.seed, task.label_field)  # so that training and report have one split
+    loaded = load_splits(settings.data, settings.seed, task.reading)  # so that training and report have one split
     if not (records := loaded.splits.get(settings.split, [])):
         raise UserError(
             f"there are no labelled {settings.split} examples",
@@ -48,15 +48,17 @@ def _records(settings: RulesCommand) -> tuple[list[Record], str, list[str], list
             if settings.data.few_shot
             else f"Choose one of {', '.join(name for name in SPLITS if loaded.splits.get(name))}.",
         )
-    if any(record.get(task.label_field) is None and record.get("spans") is None for record in records):
+    fields = [name for name in task.reading.labels if any(record.get(name) is not None for record in records)]
+    label_field = next(iter([*fields, *task.reading.labels]), "label")
+    if any(all(record.get(field) is None for field in task.reading.labels) for record in records):
         raise UserError(
-            f"examples without {task.label_field} cannot be scored",
+            f"examples without {label_field} cannot be scored",
             where=records[0]["source"],
-            remedy=f"Set data.fields.{task.label_field}, or choose another split.",
+            remedy=f"Set data.fields.{label_field}, or choose another split.",
         )
     options = with_known_labels(parse(task.options, settings.task, "task"), loaded.labels)
     prepared = task.prepare(loaded.splits, options)
     records = prepared.splits[settings.split]
     if settings.limit is not None and settings.limit < len(records):
-        records = subset(records, settings.limit, settings.seed, task.label_field)
-    return records, task.label_field, task.rule_labels(prepared.labels), [*loaded.notes, *prepared.notes]
+        records = subset(records, settings.limit, settings.seed, task.reading)
+    return records, label_field, task.rule_labels(prepared.labels), [*loaded.notes, *prepared.notes]

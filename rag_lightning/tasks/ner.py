@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag_lightning.data.reading import TAGGED_TOKENS
 from rag_lightning.data.records import Record, Splits
 from rag_lightning.errors import UserError, nearest
 from rag_lightning.metrics.entities import AVERAGES, entity_scores, score_table
@@ -204,7 +205,7 @@ TASK = Task(
     output=TOKEN_LABELS,
     options=NerOptions,
     headline="f1",
-    label_field="tags",
+    reading=TAGGED_TOKENS,
     prepare=prepare,
     evaluate=evaluate,
     read_text=read_text,

@@ -1,18 +1,20 @@
 """From the settings of a template to a render, everything checked that can be checked before an example is read."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.render import Render, render_plain
 from rag_lightning.errors import UserError
+from rag_lightning.tasks.entity_marks import MARKED, TYPED, without_types
 from rag_lightning.template.context import read_terms
 from rag_lightning.template.demonstrations import Demonstration, Embed, fixed_order
 from rag_lightning.template.options import TemplateConfig
+from rag_lightning.template.pairs import file_of
 from rag_lightning.template.parse import Parts, Slot, check_slots, parse, slots_of
 from rag_lightning.template.recipe import Recipe
 from rag_lightning.template.render import ANSWER, BUILT_IN, MAIN, TemplateRender
+from rag_lightning.template.retrieval import read_entries
 from rag_lightning.template.wording import (
     ANSWERS,
     LabelWords,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from rag_lightning.rules.ruleset import RuleSet
 
 PLAIN = "plain"  # the name of an input with nothing around the example
-_BOOKKEEPING = ("id", "source", "offsets", "hits", "weight", "confidence")
+_BOOKKEEPING = ("id", "source", "offsets", "hits", "weight", "confidence", "candidates", "most_frequent")
 _WHERE = "template.text"
 _READS = "template.demonstrations.text"
 _SAMPLE = 200  # examples that are looked at for the fields there are
@@ -76,7 +78,7 @@ def build_render(
         labels=words,
         rules=_rules(ruleset) if "hints" in names else "",
         pool=_pool(config, main, words, train_records) if "examples" in names else (),
-        terms=_terms(config) if "context" in names else {},
+        **(_knowledge(config) if "context" in names else {}),
     )
     return TemplateRender(recipe, embed), recipe.fingerprint
 
@@ -93,7 +95,7 @@ def check_template(config: TemplateConfig, ruleset: "RuleSet", task_name: str) -
     if "hints" in names:
         _rules(ruleset)
     if "context" in names:
-        _terms(config)
+        _knowledge(config)
 
 
 def save_render(render: Render) -> dict[str, Any] | None:
@@ -159,6 +161,8 @@ def _check_names(parts: Parts, fields: Sequence[str]) -> None:
                 where=f"{_WHERE}:column {part.column}",
                 remedy="For the labels' names in words write {labels}; for labelled examples {examples}.",
             )
+        if part.name == TYPED and MARKED in fields and TYPED not in fields:
+            raise without_types(f"{_WHERE}:column {part.column}")
         if part.name in BUILT_IN and part.name in fields:
             raise UserError(
                 f"{{{part.name}}} could mean the template's slot or the examples' field of that name",
@@ -217,14 +221,19 @@ def _rules(ruleset: "RuleSet") -> str:
     return ruleset.fingerprint
 
 
-def _terms(config: TemplateConfig) -> dict[str, str]:
+def _knowledge(config: TemplateConfig) -> dict[str, Any]:
+    """The part of a recipe that the slot {context} is filled from."""
     if config.context.path is None:
         raise UserError(
             "the template shows {context}, but there is no file to look it up in",
             where="template.context.path",
-            remedy="Give a JSONL, CSV or YAML file of terms and their texts: template.context.path=knowledge.csv.",
+            remedy="Give a JSONL, CSV or YAML file of terms and their texts: template.context.path=knowledge.csv."
+            if config.context.how == "terms"
+            else "Give a JSONL or CSV file with title and text, or question and answer: "
+            "template.context.path=knowledge.jsonl.",
         )
-    return read_terms(Path(config.context.path).expanduser())
+    file = file_of(config.context.path)
+    return {"entries": read_entries(file)} if config.context.how == "similar" else {"terms": read_terms(file)}
 
 
 def _pool(

@@ -28,11 +28,23 @@ class DemonstrationConfig(_Options):
 
 
 class ContextConfig(_Options):
-    """Knowledge about terms that occur in the example, for the slot ``{context}``."""
+    """Knowledge that belongs to the example, for the slot ``{context}``."""
 
-    path: str | None = Field(None, description="JSONL or CSV with term and text, or YAML with term: text")
-    most: int = Field(3, ge=1, description="terms that are explained in one input, the first that occur")
-    empty: str = Field("", description="what the slot says where no term occurs")
+    how: Literal["terms", "similar"] = Field(
+        "terms",
+        description="terms: what the file says about terms that occur in the example; similar: the entries (articles, "
+        "or past questions with their answers) that resemble it most",
+    )
+    path: str | None = Field(
+        None,
+        description="JSONL or CSV with term and text (similar: title and text, or question and answer), or YAML with "
+        "term: text; sample:dialogue/knowledge.jsonl is that of the embedded sample",
+    )
+    most: int = Field(3, ge=1, description="terms or entries in one input: the first that occur, the most similar")
+    least: float = Field(
+        0.12, ge=0, le=1, description="similar: entries that resemble the example less than this are not shown"
+    )
+    empty: str = Field("", description="what the slot says where nothing is found")
 
 
 class TemplateConfig(_Options):

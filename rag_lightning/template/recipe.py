@@ -7,6 +7,7 @@ from typing import Any
 
 from rag_lightning.template.demonstrations import Demonstration
 from rag_lightning.template.options import TemplateConfig
+from rag_lightning.template.retrieval import Entry
 from rag_lightning.template.wording import LabelWords
 
 VERSION = 1  # of the rendered form: raise it when the same recipe renders differently
@@ -24,7 +25,7 @@ class Recipe:
         labels: label -> its name and description, in the order of the labels.
         rules: fingerprint of the rules that find the hints; empty if the template shows none.
         pool: examples that ``{examples}`` may show; for a fixed choice only those that are shown.
-        terms: term -> text, for ``{context}``.
+        terms: term -> text, for ``{context}``; ``entries`` is what is looked up there by similarity instead.
     """
 
     config: TemplateConfig
@@ -34,6 +35,7 @@ class Recipe:
     rules: str = ""
     pool: tuple[Demonstration, ...] = ()
     terms: dict[str, str] = field(default_factory=dict)
+    entries: tuple[Entry, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -52,6 +54,7 @@ class Recipe:
             "rules": self.rules,
             "pool": [asdict(each) for each in self.pool],
             "terms": self.terms,
+            "entries": [asdict(each) for each in self.entries],
         }
 
     @classmethod
@@ -65,8 +68,9 @@ class Recipe:
             rules=saved["rules"],
             pool=tuple(Demonstration(**each) for each in saved["pool"]),
             terms=saved["terms"],
+            entries=tuple(Entry(**each) for each in saved["entries"]),
         )
 
 
 def _without_path(content: dict[str, Any]) -> dict[str, Any]:
-    return {**content["config"]["context"], "path": None}  # its content counts, as ``terms``
+    return {**content["config"]["context"], "path": None}  # its content counts, as ``terms`` or ``entries``

@@ -1,14 +1,17 @@
 """A template and an example to the segments of an input."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rag_lightning.data.records import Record
-from rag_lightning.encoding.render import MASK, SEP, Segment
+from rag_lightning.encoding.render import MASK, SEP, Segment, example_segments
 from rag_lightning.errors import UserError
+from rag_lightning.tasks.entity_marks import MARKED, TYPED, without_types
 from rag_lightning.template.context import Lookup
 from rag_lightning.template.demonstrations import Chooser, Demonstration, Embed
 from rag_lightning.template.parse import Parts, Slot, parse, slots_of
 from rag_lightning.template.recipe import Recipe
+from rag_lightning.template.retrieval import Similar, earlier_turns
 from rag_lightning.template.wording import (
     descriptions_in_words,
     field_text,
@@ -19,7 +22,8 @@ from rag_lightning.template.wording import (
 
 # Who makes room first where an input is too long; the example itself (0) comes last.
 RANKS = {"examples": 4, "context": 3, "hints": 2}
-BESIDE = 1  # other fields of an example whose words are labelled one by one
+BESIDE = 1  # other fields of an example whose words are labelled one by one; what was said before in a dialogue
+HISTORY = "history"
 MAIN = ("tokens", "text")  # either name means the field that the task is about
 ANSWER = "answer"
 _SPECIAL = {"sep": SEP, "mask": MASK}
@@ -52,6 +56,8 @@ class TemplateRender:
         self._reads = parse(shown.text, "template.demonstrations.text")
         self._shown: dict[str, Segment] = {}
         self._lookup = Lookup(recipe.terms)
+        context = recipe.config.context
+        self._similar = Similar(recipe.entries, context.most, context.least) if recipe.entries else None
         self._plan = self._planned(parts)
 
     def __call__(self, record: Record) -> list[Segment]:
@@ -64,9 +70,11 @@ class TemplateRender:
         return segments
 
     def prepare(self, records: Sequence[Record]) -> None:
-        """What is cheaper for many records at once: to embed them for the search of their neighbours."""
+        """What is cheaper for many records at once: the search of their neighbours and of knowledge like them."""
         if self._chooser is not None:
             self._chooser.prepare([own_words(record, self._fields) for record in records])
+        if self._similar is not None:
+            self._similar.prepare([(own_words(record, self._fields), earlier_turns(record)) for record in records])
 
     def content_free(self, texts: Sequence[str]) -> list[Record]:
         """Examples that say nothing, for calibration: each text in every field that the template shows."""
@@ -77,17 +85,21 @@ class TemplateRender:
         """Template words that stand together become one segment; a slot that varies becomes a function."""
         plan: list[Segment | Fill] = []
         fixed: list[str] = []
-        for part in parts:
+        fixed_joined = False
+        for before, part in zip((" ", *parts), parts, strict=False):
+            joined = not _spaced(before, part)
             words = self._fixed_words(part)
+            if fixed and (words is None or (words and joined)):
+                plan.append(Segment(fixed, joined=fixed_joined))
+                fixed = []
             if words is not None:
+                fixed_joined = fixed_joined if fixed else joined
                 fixed += words
                 continue
             assert isinstance(part, Slot)
-            if fixed:
-                plan.append(Segment(fixed))
-                fixed = []
-            plan.append(self._fill(part.name))
-        return [*plan, Segment(fixed)] if fixed else plan
+            fill = self._fill(part.name)
+            plan.append(_joined(fill) if joined else fill)
+        return [*plan, Segment(fixed, joined=fixed_joined)] if fixed else plan
 
     def _fixed_words(self, part: str | Slot) -> list[str] | None:
         """The words of a part that is the same for every example, else None."""
@@ -109,17 +121,29 @@ class TemplateRender:
             return self._context
         if name == "examples":
             return self._examples
-        field = self.recipe.main if name in MAIN else name
-        rank = BESIDE if self.recipe.main == "tokens" and field != "tokens" else 0
+        if name in MAIN and self.recipe.main:
+            return self._example
+        field = name
+        gives_way = field == HISTORY or (self.recipe.main == "tokens" and field != "tokens")
+        rank = BESIDE if gives_way else 0
         return lambda record: [Segment(field_words(record, field), field, rank)]
+
+    def _example(self, record: Record) -> list[Segment]:
+        if self.recipe.main not in record:
+            field_words(record, self.recipe.main)  # says what is missing
+        return example_segments(record)
 
     def _hints(self, record: Record) -> list[Segment]:
         found = hints_in_words(record, self.recipe.labels) or self.recipe.config.empty_hints
         return _added("hints", found)
 
     def _context(self, record: Record) -> list[Segment]:
-        options = self.recipe.config.context
-        return _added("context", self._lookup.context(own_words(record, self._fields), options.most) or options.empty)
+        options, own = self.recipe.config.context, own_words(record, self._fields)
+        if self._similar is None:
+            found = self._lookup.context(own, options.most)
+        else:
+            found = " ".join(entry.shown for entry in self._similar.find(own, earlier_turns(record)))
+        return _added("context", found or options.empty)
 
     def _examples(self, record: Record) -> list[Segment]:
         assert self._chooser is not None
@@ -149,6 +173,8 @@ def field_words(record: Record, field: str) -> list[str]:
         UserError: if the example does not have the field.
     """
     value = record.get(field)
+    if value is None and field == TYPED and MARKED in record:
+        raise without_types(str(record.get("source", record.get("id", "text"))))
     if value is None:
         raise UserError(
             f"this example has no field {field!r}, which the template shows",
@@ -162,3 +188,19 @@ def field_words(record: Record, field: str) -> list[str]:
 def _added(slot: str, text: str) -> list[Segment]:
     words = text.split()
     return [Segment(words, slot, RANKS[slot])] if words else []
+
+
+def _spaced(before: str | Slot, part: str | Slot) -> bool:
+    """Whether there is a space between two parts of a template."""
+    ends = isinstance(before, str) and before[-1:].isspace()
+    return ends or (isinstance(part, str) and part[:1].isspace())
+
+
+def _joined(fill: Fill) -> Fill:
+    """Its segments, the first of them without a space before it."""
+
+    def filled(record: Record) -> list[Segment]:
+        first, *rest = fill(record) or [Segment(())]
+        return [replace(first, joined=True), *rest]
+
+    return filled

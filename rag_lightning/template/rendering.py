@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_lightning.data.records import Record
@@ -12,6 +11,7 @@ from rag_lightning.encoding.render import Render, render_plain
 from rag_lightning.template.build import build_render, load_render, needs_embedding
 from rag_lightning.template.demonstrations import Embed
 from rag_lightning.template.options import TemplateConfig
+from rag_lightning.template.pairs import file_of
 
 if TYPE_CHECKING:
     from rag_lightning.rules.ruleset import RuleSet
@@ -65,7 +65,7 @@ def saved_rendering(saved: dict[str, Any] | None, embed: Embed | None = None) ->
 
 
 def _content(path: str | None) -> str:
-    if path is None or not Path(path).expanduser().is_file():  # a missing file is told of when it is read
+    if path is None or not file_of(path).is_file():  # a missing file is told of when it is read
         return ""
-    with Path(path).expanduser().open("rb") as file:
+    with file_of(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rag_lightning.data.records import Record
 from rag_lightning.tasks.spans import tags_to_spans
 
-ANSWERS = ("tags", "label", "labels", "spans")  # fields that hold what is to be found out
+ANSWERS = ("tags", "label", "labels", "spans", "score", "target")  # fields that hold what is to be found out
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,12 @@ def answer_in_words(record: Record, words: Mapping[str, LabelWords], nothing: st
         spans = tags_to_spans(record["tags"])
         found = [(_stretch(record, start, end), _name(label, words)) for start, end, label in spans]
         return findings_in_words(found) or nothing
+    if record.get("labels") is not None:
+        return ", ".join(_name(label, words) for label in record["labels"]) or nothing
+    if record.get("score") is not None:
+        return f"{record['score']:g}"
+    if record.get("target") is not None:
+        return record["target"] if isinstance(record["target"], str) else str(record["target"][0])
     label = record.get("label")
     return None if label is None else _name(str(label), words)
 
@@ -100,6 +106,8 @@ def groups_of(record: Record) -> tuple[str, ...]:
     """The labels that a labelled example shows, each once."""
     if record.get("tags") is not None:
         return tuple(dict.fromkeys(label for _, _, label in tags_to_spans(record["tags"])))
+    if record.get("labels") is not None:
+        return tuple(record["labels"])
     return (str(record["label"]),) if record.get("label") is not None else ()
 
 

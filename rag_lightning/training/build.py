@@ -20,19 +20,17 @@ from rag_lightning.config.instantiate import instantiate
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.encoding.load import load_words
 from rag_lightning.encoding.render import words_of
-from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.checks import check_pool
 from rag_lightning.guidance.equip import equip_network, equip_task
-from rag_lightning.model.interface import padding_side
-from rag_lightning.model.load import load_network, window_length
-from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.model.head_weights import missing_head_weights
+from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
-from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
@@ -62,21 +60,25 @@ class Parts:
     speed: AppliedSpeed
     precision: str
     verbalizer: Verbalizer | None = None
+    head_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know of the data and of the head."""
+        return [*self.data.notes, *self.head_notes]
 
 
 def build_data(plan: Plan, data: DataConfig | None = None, content: str | None = None) -> GuidedDataModule:
     """The data module, encoded and open."""
-    config, kind = plan.config, plan.head
-    tokenizer = load_tokenizer(
-        plan.model.folder,
-        padding_side=padding_side(plan.architecture.model_type, kind),
+    config = plan.config
+    words = load_words(
+        plan.model.folder, plan.architecture, plan.head, config.model.max_length,
         trust_remote_code=config.model.trust_remote_code,
-    )
-    words = WordEncoder(tokenizer, window_length(plan.architecture, config.model.max_length))
+    )  # fmt: skip
     module = GuidedDataModule(
         data=data or config.data, content=content or plan.content, task=plan.task, options=plan.options, words=words,
         model=plan.model.fingerprint, batching=config.batching, encoding=config.encoding, seed=config.seed,
-        guide=plan.guide, rendering=plan.rendering,
+        guide=plan.guide, rendering=plan.rendering, generation=config.generation,
     )  # fmt: skip
     module.setup()
     return module
@@ -97,17 +99,21 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     examples = data.loader("train") if len(data.splits["train"]) <= MOST_EXAMPLES else ()
     equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers, examples)
     task = equip_task(plan.task, plan.guide, network, data.labels)
+    if task.output.equip is not None:
+        task = replace(task, output=task.output.equip(task.output, network, data.context()))
     verbalizer = None
-    if plan.head == CLOZE_HEAD:
+    if plan.is_cloze:
         output, verbalizer = equip_cloze(network, task.output, data.context())
         task = replace(task, output=output, pipeline=None)
     accelerator = accelerator_of(config.trainer)
     many = _many_processes(config.trainer)
     precision = str(config.trainer.get("precision", "auto"))
+    # Masks and random words are looked up too, which are in no row.
+    rest = plan.task.output.head != "masked_tokens" and _rows_may_rest(config.optimizer)
+    ids = _training_ids(data, network.config) if rest else None
     speed = accelerate(
-        network, config.speed, training_ids=_training_ids(data) if _rows_may_rest(config.optimizer) else None,
-        accelerator=accelerator, precision=precision, many_processes=many,
-    )  # fmt: skip
+        network, config.speed, training_ids=ids, accelerator=accelerator, precision=precision, many_processes=many
+    )
     precision = choose_precision(precision, accelerator, bool(speed.fused_layers))
 
     def set_train_mode(network: nn.Module) -> None:
@@ -123,10 +129,26 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         ),
         set_train_mode=set_train_mode, seed=config.seed,
     )  # fmt: skip
-    resume = ResumePoints(plan.folder / "checkpoints", config.checkpoint, f"validation/{plan.task.headline}", stop)
-    dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger))
+    lower = plan.task.lower_is_better
+    monitor = f"validation/{plan.task.headline}"
+    resume = ResumePoints(plan.folder / "checkpoints", config.checkpoint, monitor, stop, lower=lower)
+    dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger), lower=lower)
     trainer = build_trainer(plan, precision, resume, dashboard)
-    return Parts(data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer)
+    return Parts(
+        data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer, head_notes(plan)
+    )
+
+
+def head_notes(plan: Plan) -> tuple[str, ...]:
+    """A sentence on a head that reads, where the backbone's checkpoint brings none."""
+    if not plan.went_on_reading or plan.config.model.random_init:
+        return ()
+    if not (missing := missing_head_weights(plan.model.folder, plan.architecture, plan.head)):
+        return ()
+    return (
+        f"The backbone's checkpoint has no head that guesses words (no {missing[0]}): its head begins with random "
+        "weights, and the scores before training are those of blind guesses.",
+    )
 
 
 def mix_in_weak_labels(plan: Plan, data: GuidedDataModule) -> None:
@@ -209,21 +231,26 @@ def _rows_may_rest(optimizer: dict[str, Any]) -> bool:
     )
 
 
-def _training_ids(data: GuidedDataModule) -> torch.Tensor:
+def _training_ids(data: GuidedDataModule, config: Any) -> torch.Tensor:
+    """The ids that training looks up in the table of words; a decoder looks up what it writes, behind its start."""
     import numpy as np
 
-    columns = [data.splits[name].table.column("input_ids") for name in data.splits if name not in EVALUATED]
-    unique = [np.unique(chunk.values.to_numpy()) for column in columns for chunk in column.chunks]
-    pad = data.words.tokenizer.pad_token_id
-    return torch.from_numpy(np.unique(np.concatenate([*unique, [pad]])).astype(np.int64))
+    names = ("input_ids", "labels") if data.task.output.head == "text" else ("input_ids",)
+    tables = [split.table for name, split in data.splits.items() if name not in EVALUATED]
+    chunks = [chunk for table in tables for name in names for chunk in table.column(name).chunks]
+    ids = (data.words.tokenizer.pad_token_id, config.pad_token_id, getattr(config, "decoder_start_token_id", None))
+    beside = [each for each in ids if each is not None]
+    found = np.unique(np.concatenate([*(np.unique(chunk.values.to_numpy()) for chunk in chunks), beside]))
+    return torch.from_numpy(found[found >= 0].astype(np.int64))
 
 
 def say_what_runs(parts: Parts, plan: Plan) -> None:
     """One line each on what a user would want to know before waiting."""
-    for note in parts.data.notes:
+    for note in parts.notes:
         say(f"  data     {note}")
     sizes = ", ".join(f"{name} {len(split.records):,}" for name, split in parts.data.splits.items())
-    say(f"  examples {sizes}; labels: {', '.join(parts.data.labels[:12])}{' …' if len(parts.data.labels) > 12 else ''}")
+    names = f"; labels: {', '.join(parts.data.labels[:12])}{' …' if len(parts.data.labels) > 12 else ''}"
+    say(f"  examples {sizes}{names if parts.data.labels else ''}")
     _say_how_guided(parts.data)
     frozen = f", {parts.frozen.layers} of {parts.frozen.of_layers} layers frozen" if parts.frozen.layers else ""
     trainable, total = parts.frozen.trainable, parts.frozen.trainable + parts.frozen.frozen

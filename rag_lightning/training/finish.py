@@ -1,25 +1,30 @@
 """After the last step: best weights, evaluations, the exported model, the report."""
 
+import json
 import os
+import shlex
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rag_lightning.config.overrides import override, shell_command
+from rag_lightning.config.overrides import hydra_value, override, shell_command
 from rag_lightning.console import is_rank_zero
 from rag_lightning.guidance.saved import save_guide
-from rag_lightning.model.pooling import is_pooled
+from rag_lightning.model.pooling import choose_pooling, is_pooled, save_pooling
+from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.report.before import Scores, with_scores_before
 from rag_lightning.report.info import CardInfo, RunInfo
 from rag_lightning.report.terminal import print_closing, print_evaluation
 from rag_lightning.report.write import write_report
 from rag_lightning.speed.accelerate import undo
 from rag_lightning.tasks.evaluation import Evaluation
+from rag_lightning.tasks.task import Task
 from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.plan import Plan
 
-_PREDICT = 'python -m rag_lightning.predict run={} text="Ada Lovelace lived in London."'
+_PREDICT = "python -m rag_lightning.predict run={} text={}"
 NO_PIPELINE = (
     "transformers' pipeline does NOT give this model's answers: its head reads the pooled hidden states of all tokens "
     "and lies in pooled_head.safetensors, which pipeline does not read. Use rag_lightning, or train with "
@@ -28,8 +33,12 @@ NO_PIPELINE = (
 VERSIONS = ("rag_lightning", "torch", "pytorch-lightning", "transformers", "hydra-core")
 
 
-def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> dict[str, float]:
+def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untrained: Scores) -> dict[str, float]:
     """Evaluate the chosen weights on validation and test, export and report them.
+
+    Args:
+        seconds: how long the run took.
+        untrained: each split's metrics before training, where the task shows them.
 
     Returns:
         All metrics as ``split/name``.
@@ -37,10 +46,10 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> dict[
     # After self-training the last weights count: the best ones were chosen before it.
     if plan.config.checkpoint.use == "best" and not plan.config.guidance.self_training.rounds:
         parts.resume.load_best(parts.network)
-    evaluations = evaluate_splits(parts)
+    evaluations = with_scores_before(evaluate_splits(parts), untrained)
     metrics = {f"{e.split}/{name}": float(value) for e in evaluations for name, value in e.metrics.items()}
     if is_rank_zero():
-        export(parts, folder.model)
+        export(plan, parts, folder.model)
         info = run_info(plan, folder, parts, seconds)
         write_report(folder.path, info, evaluations)
         for evaluation in evaluations:
@@ -63,15 +72,26 @@ def evaluate_splits(parts: Parts) -> list[Evaluation]:
     return [module.evaluations[split] for split in ("validation", "test") if split in module.evaluations]
 
 
-def export(parts: Parts, folder: Path) -> None:
-    """A standard Hugging Face folder: weights in safetensors, config with the label names, tokenizer."""
+def export(plan: Plan, parts: Parts, folder: Path) -> None:
+    """A standard Hugging Face folder: weights in safetensors, config with the label names, tokenizer.
+
+    A backbone that only went on reading is left as it came in all else: its tokenizer knows masks in a text again, and
+    a sentence encoder says how it is pooled, for the task that takes it next.
+    """
     undo(parts.network)
     beside = folder.with_name("model.part")
     shutil.rmtree(beside, ignore_errors=True)
     parts.network.eval().save_pretrained(beside)
-    parts.data.words.tokenizer.save_pretrained(beside)
+    if plan.went_on_reading:
+        config = plan.config.model
+        load_tokenizer(
+            plan.model.folder, split_special_tokens=False, pre_split=False, trust_remote_code=config.trust_remote_code
+        ).save_pretrained(beside)
+        save_pooling(choose_pooling(plan.model.folder, plan.architecture, config), beside, parts.network.config)
+    else:
+        parts.data.words.tokenizer.save_pretrained(beside)
     save_guide(parts.data.guide, parts.data.meta["render"], parts.verbalizer, beside)
-    for file in beside.iterdir():
+    for file in (path for path in beside.rglob("*") if path.is_file()):
         file.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
@@ -104,36 +124,41 @@ def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> Run
         duration_s=seconds,
         best_epoch=float(parts.resume.best_epoch + 1) if config.checkpoint.use == "best" else None,
         history=folder.path / "history.jsonl",
-        notes=parts.data.notes,
-        usage=usage(folder.path, pipeline, plan.task.of_tokens),
+        notes=parts.notes,
+        usage=usage(folder.path, pipeline, plan.task),
         card=CardInfo(
-            snippet=_snippet(pipeline, "FOLDER") if pipeline else _PREDICT.format("RUN_FOLDER"),
+            snippet=_snippet(pipeline, "FOLDER", plan.task.example)
+            if pipeline
+            else _PREDICT.format("RUN_FOLDER", shlex.quote(hydra_value(plan.task.example))),
             pipeline_tag=pipeline,
-            limits=() if pipeline else (NO_PIPELINE,),
+            limits=(NO_PIPELINE,) if is_pooled(parts.network) and plan.task.pipeline else (),
             base_model=config.model.name if on_hub else None,
             tags=("rag_lightning", plan.task.name),
         ),
     )
 
 
-def usage(folder: Path, pipeline: str | None, of_tokens: bool) -> list[tuple[str, str]]:
+def usage(folder: Path, pipeline: str | None, task: Task) -> list[tuple[str, str]]:
     """Commands that use the run, ready to be copied."""
-    data = "conll" if of_tokens else "csv"
+    data = "conll" if task.of_tokens else "texts" if task.reading.of_running_text else "csv"
     commands = [
         ("Evaluate it on other data", f"python -m rag_lightning.evaluate run={folder} data={data} data.path=FOLDER"),
         ("Apply it to text", f"python -m rag_lightning.predict run={folder} input=texts.txt output=answers.jsonl"),
     ]
+    if task.reading.of_running_text:
+        model = f"model=local model.path={folder / 'model'}"
+        commands.append(("Fine-tune it", f"python -m rag_lightning.train task=classification {model}"))
     if pipeline:
-        commands.append(("Use it in Python", _snippet(pipeline, str(folder / "model"))))
+        commands.append(("Use it in Python", _snippet(pipeline, str(folder / "model"), task.example)))
     return commands
 
 
-def _snippet(pipeline: str, folder: str) -> str:
+def _snippet(pipeline: str, folder: str, example: str) -> str:
     if pipeline == "token-classification":
         call = f'pipeline("{pipeline}", model="{folder}", aggregation_strategy="simple")'
     else:
         call = f'pipeline("{pipeline}", model="{folder}")'
-    return f'from transformers import pipeline\nmodel = {call}\nmodel("Ada Lovelace lived in London.")'
+    return f"from transformers import pipeline\nmodel = {call}\nmodel({json.dumps(example, ensure_ascii=False)})"
 
 
 def _command(plan: Plan) -> str:

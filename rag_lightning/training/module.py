@@ -1,6 +1,6 @@
 """The LightningModule that every task lives on: backbone and head in, losses and evaluations out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from rag_lightning.data.records import Record
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.features import guided_logits
 from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.optimization import Optimization, clip_gradients
@@ -38,7 +37,7 @@ class FineTuning(pl.LightningModule):
         network: nn.Module,
         task: Task,
         labels: tuple[str, ...],
-        records: Callable[[str], list[Record]],
+        records: Callable[[str], Sequence[Record]],
         *,
         optimization: Optimization | None = None,
         set_train_mode: Callable[[nn.Module], None] | None = None,
@@ -57,9 +56,9 @@ class FineTuning(pl.LightningModule):
         self._pending: tuple[Tensor, str] | None = None
         self._batch_idx = 0
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of a batch."""
-        return guided_logits(self.network, batch)
+    def forward(self, batch: Batch) -> Any:
+        """The network's outputs for a batch, as the task's output kind reads them."""
+        return self.task.output.forward(self.network, batch)
 
     # --- training -------------------------------------------------------------------------------------------
 
@@ -152,7 +151,7 @@ class FineTuning(pl.LightningModule):
         self._evaluate_batch(batch)
 
     def on_validation_epoch_end(self) -> None:
-        self._finish_evaluation("validation")
+        self._finish_evaluation("validation", choose=True)
 
     def on_test_epoch_end(self) -> None:
         self._finish_evaluation(self.evaluated_split)
@@ -161,15 +160,18 @@ class FineTuning(pl.LightningModule):
         self._decoded, self._loss_sum, self._loss_count = [], 0.0, 0.0
 
     def _evaluate_batch(self, batch: Batch) -> None:
-        logits = self(batch)
-        self._loss_sum += float(self.task.output.loss(logits, batch))
+        outputs = self(batch)
+        self._loss_sum += float(self.task.output.loss(outputs, batch))
         self._loss_count += float(batch["n_labels"].sum())
-        self._decoded.append(self.task.output.decode(logits, batch))
+        self._decoded.append(self.task.output.decode(outputs, batch))
 
-    def _finish_evaluation(self, split: str) -> None:
+    def _finish_evaluation(self, split: str, choose: bool = False) -> None:
         decoded, loss_sum, loss_count = self._from_all_ranks()
         records = self.records(split)
         predictions = self.task.output.assemble(records, decoded, self.labels)
+        if choose and self.task.choose is not None:
+            self.task.choose(self.network, records, predictions)
+            predictions = self.task.output.assemble(records, decoded, self.labels)
         evaluation = self.task.evaluate(split, records, predictions, self.labels)
         evaluation.metrics["loss"] = loss_sum / max(loss_count, 1.0)
         self.evaluations[split] = evaluation

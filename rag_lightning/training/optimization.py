@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import SchedulerConfig
 from rag_lightning.errors import UserError
+from rag_lightning.model.pair_head import NAME as PAIR_HEAD
 from rag_lightning.speed.accelerate import AppliedSpeed, optimizer_hook
 from rag_lightning.speed.clipping import clip_in_optimizer
 
@@ -100,7 +101,9 @@ def parameter_groups(network: nn.Module, weight_decay: float, head_lr: float | N
 def backbone_parameters(network: nn.Module) -> Iterable[nn.Parameter]:
     """The pretrained part, which Hugging Face models name by ``base_model_prefix``."""
     base = getattr(network, getattr(network, "base_model_prefix", ""), network)
-    return base.parameters() if isinstance(base, nn.Module) else network.parameters()
+    if isinstance(base, nn.Module) and base is not network:
+        return base.parameters()
+    return (each for name, each in network.named_parameters() if not name.startswith(f"{PAIR_HEAD}."))
 
 
 def clip_gradients(

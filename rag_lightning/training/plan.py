@@ -16,10 +16,17 @@ from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.fields import for_task
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.checks import check_guidance, check_meanings, check_something_to_learn_from, for_mask
+from rag_lightning.guidance.checks import (
+    check_guidance,
+    check_mask_answers,
+    check_meanings,
+    check_something_to_learn_from,
+    for_mask,
+    ways_for,
+)
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.guide import Guide
-from rag_lightning.model.interface import check_supported
+from rag_lightning.model.interface import PRETRAINED_HEADS, TEXT_HEADS, check_supported
 from rag_lightning.model.load import window_length
 from rag_lightning.model.pooling import check_pooling, choose_pooling
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
@@ -65,6 +72,16 @@ class Plan:
     name: str
     folder: Path
 
+    @property
+    def is_cloze(self) -> bool:
+        """Whether the answer is read off a masked word, by the backbone's own head instead of the task's."""
+        return self.head != self.task.output.head
+
+    @property
+    def went_on_reading(self) -> bool:
+        """Whether the backbone learns as it did before any task, so that tasks take the result."""
+        return self.head in PRETRAINED_HEADS and not self.is_cloze
+
 
 def make_plan(raw: DictConfig) -> Plan:
     """Check everything that can be checked without loading weights, and name the run.
@@ -76,29 +93,38 @@ def make_plan(raw: DictConfig) -> Plan:
     task = get_task(config.task)
     check_devices(config.trainer)
     architecture = read_config(config.model)
+    options = task.settle(task.options(**config.task), config.data)
+    task = task.fit(task, options, architecture.model_type)
     is_cloze = has_mask(config.template)
-    head = CLOZE_HEAD if is_cloze else task.output.name
+    if is_cloze:
+        check_mask_answers(task)
+    head = CLOZE_HEAD if is_cloze else task.output.head
     check_supported(architecture.model_type, head)
     window_length(architecture, config.model.max_length)
     frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, head)
-    ways = for_mask(config.guidance, config.model.pooling) if is_cloze else config.guidance
+    ways = ways_for(task, config.guidance)
+    ways = for_mask(ways, config.model.pooling) if is_cloze else ways
     guide = Guide(load_rules(config.rules, rules_origin(raw)), ways, task.of_tokens)
     check_guidance(guide, config.data)
     check_something_to_learn_from(guide, config.data, is_cloze)
-    for_task(config.data, task.label_field)
-    if head == "sequence_label":
-        check_pooling(config.model.pooling, str(architecture.model_type))
+    for_task(config.data, task.reading)
+    if head in (*TEXT_HEADS, *PRETRAINED_HEADS):  # what is pretrained keeps its pooling for the task after it
+        check_pooling(config.model.pooling, str(architecture.model_type), head)
     check_template(config.template, guide.ruleset, task.name)
+    task.check(config.template, guide.ruleset)
     content = content_fingerprint(config.data)
     model = resolve(config.model)
-    if head == "sequence_label":
-        check_meanings(guide, choose_pooling(model.folder, architecture, config.model))
+    if head in TEXT_HEADS:
+        check_meanings(guide, choose_pooling(model.folder, architecture, config.model, head))
     if is_cloze:
         check_mask_head(model.folder, architecture)
     embed = embedder_of(lambda: model.folder, config.model)
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
-    plain = to_plain(raw)
-    own = identity(plain, content, model.fingerprint, _guidance_print(guide, rendering), guide.idle_settings)
+    plain, own_settings = to_plain(raw), settled(config.task, options)
+    task_settings = {"task": {**plain["task"], **own_settings}}
+    own = identity(
+        {**plain, **task_settings}, content, model.fingerprint, _guidance_print(guide, rendering), _idle(guide, head)
+    )
     print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
@@ -107,21 +133,35 @@ def make_plan(raw: DictConfig) -> Plan:
     )
     named = OmegaConf.merge(
         raw,
-        {"run": {"name": name, "id": print_of_run, "folder": str(folder), "group": config.run.group or task.name}},
+        {
+            "run": {"name": name, "id": print_of_run, "folder": str(folder), "group": config.run.group or task.name},
+            "task": own_settings,
+        },
     )
     assert isinstance(named, DictConfig)
     return Plan(
-        config=validate_train(named), plain=to_plain(named), task=task, options=task.options(**config.task),
+        config=validate_train(named), plain=to_plain(named), task=task, options=options,
         model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
         rendering=rendering, content=content,
         fingerprint=print_of_run, settings=settings, name=name, folder=folder,
     )  # fmt: skip
 
 
+def settled(given: dict[str, Any], options: Any) -> dict[str, Any]:
+    """The task's settings that have become something else: what ``auto`` means here, and a file's content."""
+    values = options.model_dump(mode="json")
+    return {key: values[key] for key, value in given.items() if isinstance(value, str) and values.get(key) != value}
+
+
 def run_identity(plan: Plan) -> dict[str, Any]:
     """All that makes the run what it is, as flat keys."""
     guidance = _guidance_print(plan.guide, plan.rendering)
-    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, plan.guide.idle_settings)
+    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, _idle(plan.guide, plan.head))
+
+
+def _idle(guide: Guide, head: str) -> set[str]:
+    """The settings that have no effect in a run."""
+    return guide.idle_settings | (set() if head == "text" else {"generation"})
 
 
 def _guidance_print(guide: Guide, rendering: Rendering) -> str:
@@ -131,8 +171,11 @@ def _guidance_print(guide: Guide, rendering: Rendering) -> str:
 def _settings(raw: DictConfig, plain: dict[str, Any]) -> dict[str, Any]:
     """What a user would type for this run: groups that are not the default, then single settings."""
     chosen = group_choices(raw)
-    default_choices, _ = _defaults((f"task={chosen['task']}",) if "task" in chosen else ())
+    bringing = ("task", "recipe")  # these choose options of other groups
+    default_choices, _ = _defaults(tuple(f"{group}={chosen[group]}" for group in bringing if group in chosen))
+    recipe = {"recipe": chosen["recipe"]} if chosen.get("recipe", "none") != "none" else {}
     groups = {g: c for g, c in chosen.items() if c != default_choices.get(g) and g not in ("trainer", "logger")}
+    groups = {**recipe, **groups}
     _, base = _defaults(tuple(f"{group}={choice}" for group, choice in chosen.items()))
     no_part = NO_PART_OF_A_RUN - {"data.path", "model.path"}
     single = {

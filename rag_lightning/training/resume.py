@@ -39,11 +39,14 @@ class ResumePoints(Checkpoint):
     Args:
         folder: for ``step-*.ckpt`` and ``best.safetensors``.
         config: how often and how many.
-        monitor: the metric of the best weights, greater is better.
+        monitor: the metric of the best weights; ``lower``: less is better, else more.
         stop: asked after every step.
     """
 
-    def __init__(self, folder: Path, config: CheckpointConfig, monitor: str, stop: GracefulStop) -> None:
+    def __init__(
+        self, folder: Path, config: CheckpointConfig, monitor: str, stop: GracefulStop, *, lower: bool = False
+    ) -> None:
+        self.lower = lower
         self.folder, self.config, self.monitor, self.stop = folder, config, monitor, stop
         self.best_score: float | None = None
         self.best_epoch = -1
@@ -69,9 +72,12 @@ class ResumePoints(Checkpoint):
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         score = trainer.callback_metrics.get(self.monitor)
-        if score is not None and (self.best_score is None or float(score) > self.best_score):
+        if score is not None and (self.best_score is None or self._better(float(score), self.best_score)):
             self.best_score, self.best_epoch = float(score), trainer.current_epoch
             self._save_weights(trainer, pl_module)
+
+    def _better(self, score: float, than: float) -> bool:
+        return score < than if self.lower else score > than
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         stopping = self._stopping(trainer)

@@ -17,6 +17,7 @@ from rag_lightning.cli import Interrupted
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.errors import UserError
 from rag_lightning.report.loggers import close_loggers
+from rag_lightning.training.before import scores_before
 from rag_lightning.training.build import Parts, build, say_what_runs
 from rag_lightning.training.finish import finish
 from rag_lightning.training.folder import RunFolder
@@ -100,8 +101,9 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
             say_what_runs(parts, plan)
             if point is not None:
                 say(f"  resuming from {point.name}")
+            untrained = scores_before(plan.task, parts, folder)
             _learn(plan, parts, stop, point)
-            metrics = finish(plan, folder, parts, seconds=before + time.monotonic() - began)
+            metrics = finish(plan, folder, parts, before + time.monotonic() - began, untrained)
         state = {"state": "finished", "metrics": metrics}
     except Interrupted as stopped:
         state = {"state": "stopped", "reason": str(stopped)}

@@ -18,7 +18,6 @@ from rag_lightning.config.instantiate import instantiate
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.encoding.loader import ResumableLoader
-from rag_lightning.guidance.features import guided_logits
 from rag_lightning.rules.self_training import confident_records
 from rag_lightning.training.atomic import AtomicCheckpointIO
 from rag_lightning.training.build import Parts
@@ -95,7 +94,7 @@ def _answers(parts: Parts) -> list[Any]:
     decoded = []
     for batch in data.loader("unlabelled"):
         batch = {name: tensor.to(device) for name, tensor in batch.items()}
-        decoded.append(module.task.output.decode(guided_logits(parts.network, batch), batch))
+        decoded.append(module.task.output.decode(module.task.output.forward(parts.network, batch), batch))
     return module.task.output.assemble(data.splits["unlabelled"].records, decoded, data.labels)
 
 

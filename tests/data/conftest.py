@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from data_yaml import composed
 
+from rag_lightning.data.fields import for_task
 from rag_lightning.data.options import DataConfig
+from rag_lightning.data.reading import TAGGED_TOKENS
 
 Writer = Callable[[str, str | bytes], Path]
 
@@ -37,3 +39,9 @@ def data_config() -> Callable[..., DataConfig]:
         return DataConfig(**(values | changes))
 
     return build
+
+
+@pytest.fixture
+def tokens_config(data_config: Callable[..., DataConfig]) -> Callable[..., DataConfig]:
+    """As ``data_config``, with the fields that a task of tokens and tags reads: what readers are given for it."""
+    return lambda name="conll", **changes: for_task(data_config(name, **changes), TAGGED_TOKENS)

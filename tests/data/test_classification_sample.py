@@ -5,13 +5,15 @@ import re
 from collections import Counter
 from importlib.resources import files
 
+from data_yaml import TEXTS
+
 from rag_lightning.data.load import load_splits
 
 FOLDER = files("rag_lightning.data") / "samples" / "classification"
 
 
 def test_sizes_and_labels(data_config):
-    data = load_splits(data_config("classification_sample"), 1, label_field="label")
+    data = load_splits(data_config("classification_sample"), 1, reading=TEXTS)
     assert {split: len(records) for split, records in data.splits.items()} == {
         "train": 150, "validation": 42, "test": 60,
     }  # fmt: skip
@@ -24,7 +26,7 @@ def test_sizes_and_labels(data_config):
 
 
 def test_no_two_texts_are_nearly_the_same(data_config):
-    data = load_splits(data_config("classification_sample"), 1, label_field="label")
+    data = load_splits(data_config("classification_sample"), 1, reading=TEXTS)
     texts = [record["text"] for records in data.splits.values() for record in records]
     texts += (FOLDER / "unlabelled.txt").read_text("utf-8").splitlines()
     assert len(texts) == 252 + 162

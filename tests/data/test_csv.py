@@ -16,18 +16,18 @@ def rows(records):
 
 
 @pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
-def test_a_token_a_row(write, data_config, separator):
+def test_a_token_a_row(write, tokens_config, separator):
     text = "\ufeffsid,word,tag\r\n1,EU,B-ORG\r\n1,won,O\r\n2,OK,O\r\n".replace(",", separator)
-    records = read(write("a.csv", text), data_config("csv", group_by="sid"), "train")
+    records = read(write("a.csv", text), tokens_config("csv", group_by="sid"), "train")
     assert rows(records) == [(["EU", "won"], ["B-ORG", "O"]), (["OK"], ["O"])]
     assert [(record["id"], record["source"]) for record in records] == [("1", "a.csv:2"), ("2", "a.csv:4")]
 
 
-def test_group_named_in_its_first_row_only_and_latin_1(write, data_config):
+def test_group_named_in_its_first_row_only_and_latin_1(write, tokens_config):
     content = (
         'Sentence #,Word,POS,Tag\nSentence: 1,Zürich,NN,B-geo\n,",",",",O\n,"""",``,O\nSentence: 2,"x\u00a0y",NN,O\n'
     )
-    config = data_config("csv", group_by="Sentence #", encoding="latin-1", fields={"tokens": "Word", "tags": "Tag"})
+    config = tokens_config("csv", group_by="Sentence #", encoding="latin-1", fields={"tokens": "Word", "tags": "Tag"})
     records = read(write("a.csv", content.encode("latin-1")), config, "train")
     assert rows(records) == [(["Zürich", ",", '"'], ["B-geo", "O", "O"]), (["x\u00a0y"], ["O"])]
 
@@ -42,36 +42,36 @@ def test_group_named_in_its_first_row_only_and_latin_1(write, data_config):
     ],
     ids=["json", "python", "words", "spaces"],
 )
-def test_an_example_a_row(write, data_config, cells):
-    records = read(write("a.csv", f"tokens,tags\n{cells}\n\n{cells}\n"), data_config("csv"), "train")
+def test_an_example_a_row(write, tokens_config, cells):
+    records = read(write("a.csv", f"tokens,tags\n{cells}\n\n{cells}\n"), tokens_config("csv"), "train")
     assert rows(records) == [(["EU", "won"], ["B-ORG", "O"])] * 2
 
 
-def test_text_and_spans(write, data_config):
-    records = read(write("a.csv", 'text,spans\n"EU, won","[[0, 2, ""ORG""]]"\n'), data_config("csv"), "train")
+def test_text_and_spans(write, tokens_config):
+    records = read(write("a.csv", 'text,spans\n"EU, won","[[0, 2, ""ORG""]]"\n'), tokens_config("csv"), "train")
     assert records[0]["spans"] == [{"start": 0, "end": 2, "label": "ORG"}]
 
 
-def test_without_header_columns_have_numbers(write, data_config):
-    config = data_config("csv", header=False, group_by=0, fields={"tokens": 1, "tags": -1})
+def test_without_header_columns_have_numbers(write, tokens_config):
+    config = tokens_config("csv", header=False, group_by=0, fields={"tokens": 1, "tags": -1})
     assert rows(read(write("a.csv", "1,EU,B-ORG\n1,won,O\n"), config, "train")) == [(["EU", "won"], ["B-ORG", "O"])]
 
 
-def test_quotation_marks_in_tab_separated_files(write, data_config):
+def test_quotation_marks_in_tab_separated_files(write, tokens_config):
     plain = 'sid\tword\ttag\n1\t"\tO\n1\tEU\tB-ORG\n1\t"\tO\n'
     buffer = io.StringIO()
     csv.writer(buffer, delimiter="\t").writerows(
         [["sid", "word", "tag"], [1, '"', "O"], [1, "EU", "B-ORG"], [1, '"', "O"]]
     )
     for name, text in (("plain.tsv", plain), ("quoted.tsv", buffer.getvalue())):
-        records = read(write(name, text), data_config("csv", group_by="sid"), "train")
+        records = read(write(name, text), tokens_config("csv", group_by="sid"), "train")
         assert rows(records) == [(['"', "EU", '"'], ["O", "B-ORG", "O"])]
 
 
-def test_a_cell_of_200_000_characters(write, data_config):
+def test_a_cell_of_200_000_characters(write, tokens_config):
     limit = csv.field_size_limit()
     records = read(
-        write("a.csv", "sid,word,tag\n1," + "a" * 200_000 + ",O\n"), data_config("csv", group_by="sid"), "train"
+        write("a.csv", "sid,word,tag\n1," + "a" * 200_000 + ",O\n"), tokens_config("csv", group_by="sid"), "train"
     )
     assert len(records[0]["tokens"][0]) == 200_000
     assert csv.field_size_limit() == limit
@@ -98,10 +98,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("content", "line", "reason", "remedy"), BAD.values(), ids=BAD.keys())
-def test_bad_input_names_file_line_reason_and_remedy(write, data_config, content, line, reason, remedy):
+def test_bad_input_names_file_line_reason_and_remedy(write, tokens_config, content, line, reason, remedy):
     path = write("a.csv", content)
     with pytest.raises(UserError) as caught:
-        read(path, data_config("csv", group_by="sid"), "train")
+        read(path, tokens_config("csv", group_by="sid"), "train")
     message = str(caught.value)
     assert message.startswith(f"{path}{line}: ")
     assert reason in message
@@ -117,6 +117,6 @@ def test_bad_input_names_file_line_reason_and_remedy(write, data_config, content
         ("tokens\nEU won\n", "one column only"),
     ],
 )
-def test_bad_examples_a_row(write, data_config, content, said):
+def test_bad_examples_a_row(write, tokens_config, content, said):
     with pytest.raises(UserError, match=said):
-        read(write("a.csv", content), data_config("csv"), "train")
+        read(write("a.csv", content), tokens_config("csv"), "train")

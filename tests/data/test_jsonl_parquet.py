@@ -17,9 +17,9 @@ def lines(*objects):
     return "\n".join(item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in objects) + "\n"
 
 
-def test_tokens_and_tags(write, data_config):
+def test_tokens_and_tags(write, tokens_config):
     path = write("a.jsonl", "\ufeff" + lines({**GOOD, "id": 7, "more": 1}, "", GOOD).replace("\n", "\r\n"))
-    assert jsonl.read(path, data_config("jsonl"), "train") == [
+    assert jsonl.read(path, tokens_config("jsonl"), "train") == [
         {"source": "a.jsonl:1", "id": "7", **GOOD},
         {"source": "a.jsonl:3", **GOOD},
     ]
@@ -28,22 +28,22 @@ def test_tokens_and_tags(write, data_config):
 @pytest.mark.parametrize(
     "span", [{"start": 0, "end": 2, "label": "ORG"}, {"start": 0, "end": 2, "type": "ORG"}, [0, 2, "ORG"]]
 )
-def test_text_and_spans(write, data_config, span):
+def test_text_and_spans(write, tokens_config, span):
     path = write("a.jsonl", lines({"text": "EU won", "spans": [span]}, {"text": "No.", "entities": []}))
-    records = jsonl.read(path, data_config("jsonl"), "train")
+    records = jsonl.read(path, tokens_config("jsonl"), "train")
     assert records[0]["spans"] == [{"start": 0, "end": 2, "label": "ORG"}]
     assert records[1]["spans"] == []
     assert "tokens" not in records[0]
 
 
-def test_a_json_list_is_read_too(write, data_config):
-    records = jsonl.read(write("a.json", json.dumps([GOOD, GOOD], indent=1)), data_config("jsonl"), "train")
+def test_a_json_list_is_read_too(write, tokens_config):
+    records = jsonl.read(write("a.json", json.dumps([GOOD, GOOD], indent=1)), tokens_config("jsonl"), "train")
     assert [record["source"] for record in records] == ["a.json:item 1", "a.json:item 2"]
 
 
-def test_other_field_names_and_numbered_labels(write, data_config):
+def test_other_field_names_and_numbered_labels(write, tokens_config):
     path = write("a.jsonl", lines({"words": ["EU", "\u2028"], "labels": [1, 0]}))
-    config = data_config("jsonl", fields={"tokens": "words", "tags": "labels"}, label_names=["O", "B-ORG"])
+    config = tokens_config("jsonl", fields={"tokens": "words", "tags": "labels"}, label_names=["O", "B-ORG"])
     assert jsonl.read(path, config, "train")[0] | {"source": ""} == {
         "source": "", "tokens": ["EU", "\u2028"], "tags": ["B-ORG", "O"],
     }  # fmt: skip
@@ -97,10 +97,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("content", "line", "reason", "remedy"), BAD.values(), ids=BAD.keys())
-def test_bad_input_names_file_line_reason_and_remedy(write, data_config, content, line, reason, remedy):
+def test_bad_input_names_file_line_reason_and_remedy(write, tokens_config, content, line, reason, remedy):
     path = write("a.jsonl", content)
     with pytest.raises(UserError) as caught:
-        jsonl.read(path, data_config("jsonl"), "train")
+        jsonl.read(path, tokens_config("jsonl"), "train")
     message = str(caught.value)
     assert message.startswith(f"{path}{line}: ")
     assert reason in message
@@ -108,13 +108,13 @@ def test_bad_input_names_file_line_reason_and_remedy(write, data_config, content
     assert len(message) < 600 + len(str(path))
 
 
-def test_duplicate_ids_name_both_places(write, data_config):
+def test_duplicate_ids_name_both_places(write, tokens_config):
     path = write("a.jsonl", lines({**GOOD, "id": "x"}, {**GOOD, "id": "y"}, {**GOOD, "id": "x"}))
     with pytest.raises(UserError, match=r"a\.jsonl:3: the id 'x' stands twice, first at a\.jsonl:1.*data\.fields\.id"):
-        check_unique_ids(jsonl.read(path, data_config("jsonl"), "train"))
+        check_unique_ids(jsonl.read(path, tokens_config("jsonl"), "train"))
 
 
-def test_parquet_names_labels_that_datasets_stored(tmp_path, data_config):
+def test_parquet_names_labels_that_datasets_stored(tmp_path, tokens_config):
     features = {
         "tokens": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"},
         "ner_tags": {"feature": {"names": ["O", "B-ORG"], "_type": "ClassLabel"}, "_type": "List"},
@@ -122,11 +122,11 @@ def test_parquet_names_labels_that_datasets_stored(tmp_path, data_config):
     table = pa.table({"id": [0, 1], "tokens": [["EU", "won"], ["No"]], "ner_tags": [[1, 0], [0]]})
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, tmp_path / "train.parquet")
-    records = parquet.read(tmp_path / "train.parquet", data_config("parquet"), "train")
+    records = parquet.read(tmp_path / "train.parquet", tokens_config("parquet"), "train")
     assert records[0] == {"source": "train.parquet:row 1", "id": "0", **GOOD}
 
 
-def test_parquet_written_by_datasets_itself(tmp_path, data_config):
+def test_parquet_written_by_datasets_itself(tmp_path, tokens_config):
     datasets = pytest.importorskip("datasets")
     kinds = datasets.Features(
         {
@@ -136,7 +136,7 @@ def test_parquet_written_by_datasets_itself(tmp_path, data_config):
     )
     data = datasets.Dataset.from_dict({"tokens": [["EU", "won"]], "ner_tags": [[1, 0]]}, features=kinds)
     data.to_parquet(tmp_path / "train.parquet")
-    assert parquet.read(tmp_path / "train.parquet", data_config("hub"), "train")[0]["tags"] == ["B-ORG", "O"]
+    assert parquet.read(tmp_path / "train.parquet", tokens_config("hub"), "train")[0]["tags"] == ["B-ORG", "O"]
 
 
 @pytest.mark.parametrize(
@@ -148,15 +148,15 @@ def test_parquet_written_by_datasets_itself(tmp_path, data_config):
         ({"tokens": pa.array([], pa.list_(pa.string()))}, "no row", "data.path"),
     ],
 )
-def test_bad_parquet(tmp_path, data_config, table, reason, remedy):
+def test_bad_parquet(tmp_path, tokens_config, table, reason, remedy):
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
     with pytest.raises(UserError) as caught:
-        parquet.read(tmp_path / "a.parquet", data_config("parquet"), "train")
+        parquet.read(tmp_path / "a.parquet", tokens_config("parquet"), "train")
     assert str(tmp_path / "a.parquet") in str(caught.value)
     assert reason in str(caught.value)
     assert remedy in str(caught.value)
 
 
-def test_truncated_parquet(write, data_config):
+def test_truncated_parquet(write, tokens_config):
     with pytest.raises(UserError, match="not a complete parquet file"):
-        parquet.read(write("a.parquet", b"PAR1 and then nothing"), data_config("parquet"), "train")
+        parquet.read(write("a.parquet", b"PAR1 and then nothing"), tokens_config("parquet"), "train")

@@ -4,9 +4,11 @@ import json
 from collections import Counter
 
 import pytest
+from data_yaml import TEXTS
 from pydantic import ValidationError
 
 from rag_lightning.data.load import content_fingerprint, load_splits
+from rag_lightning.data.reading import TAGGED_TOKENS
 from rag_lightning.data.splits import label_types
 from rag_lightning.errors import UserError
 
@@ -25,8 +27,8 @@ def texts(write, data_config):
     return config
 
 
-def shots(config, seed=1, label_field="label"):
-    data = load_splits(config, seed, label_field=label_field)
+def shots(config, seed=1, reading=TEXTS):
+    data = load_splits(config, seed, reading=reading)
     return data, [record["id"] for record in data.splits["train"]]
 
 
@@ -97,7 +99,7 @@ def test_a_limit_bounds_shots_and_pool(texts):
 def test_sentences_are_the_shots_of_tags(write, data_config):
     lines = "".join(f"w{i} {'O' if i % 4 else 'B-PER'}\nv{i} {'O' if i % 3 else 'B-LOC'}\n\n" for i in range(60))
     config = {"path": write("all.conll", lines), "split": {"validation": 0, "test": 0}}
-    data, _ = shots(data_config(**config, shots_per_label=4), label_field="tags")
+    data, _ = shots(data_config(**config, shots_per_label=4), reading=TAGGED_TOKENS)
     counts = Counter(kind for r in data.splits["train"] for kind in label_types(r) or {"none"})
     assert counts["PER"] >= 4 and counts["LOC"] >= 4 and counts["none"] == 4
     assert all("tags" not in record and record["tokens"] for record in data.splits["unlabelled"])
@@ -108,7 +110,7 @@ def test_sentences_are_the_shots_of_tags(write, data_config):
 def test_sentences_with_several_types_are_nested_too(data_config, seed):
     before: set[str] = set()
     for number in (1, 2, 4, 8, 16):
-        now = {*shots(data_config("ner_sample", shots_per_label=number), seed, "tags")[1]}
+        now = {*shots(data_config("ner_sample", shots_per_label=number), seed, TAGGED_TOKENS)[1]}
         assert before < now
         before = now
 
@@ -135,11 +137,11 @@ def test_further_texts_in_the_form_of_the_data(texts, write):
     assert [(r["text"], "label" in r) for r in data.splits["unlabelled"]] == [("one", False), ("two", False)]
 
 
-@pytest.mark.parametrize(("name", "field"), [("ner_sample", "tags"), ("classification_sample", "label")])
-def test_a_sample_brings_its_unlabelled_texts(data_config, name, field):
-    plain = load_splits(data_config(name), 1, label_field=field)
+@pytest.mark.parametrize(("name", "reading"), [("ner_sample", TAGGED_TOKENS), ("classification_sample", TEXTS)])
+def test_a_sample_brings_its_unlabelled_texts(data_config, name, reading):
+    plain = load_splits(data_config(name), 1, reading=reading)
     assert "unlabelled" not in plain.splits
-    data = load_splits(data_config(name, shots=20), 1, label_field=field)
+    data = load_splits(data_config(name, shots=20), 1, reading=reading)
     further = [r for r in data.splits["unlabelled"] if r["id"].startswith("unlabelled-")]
     assert len(further) >= 150 and len(data.splits["unlabelled"]) == len(plain.splits["train"]) - 20 + len(further)
     assert not {r["text"] for r in further} & {r.get("text") for s in plain.splits.values() for r in s}

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import pytest
+from data_yaml import TEXTS
 
 from rag_lightning.data.near_duplicates import groups_of
 from rag_lightning.data.splits import divide, label_types, subset
@@ -160,4 +161,4 @@ def test_subsets_are_nested_stratified_and_cover_all_types():
 )
 def test_label_types(record, expected):
     assert label_types(record) == expected
-    assert label_types({"label": 3}, "label") == {"3"}
+    assert label_types({"label": 3}, TEXTS) == {"3"}

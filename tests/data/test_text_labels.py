@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_yaml import composed
+from data_yaml import TEXTS, composed
 
 from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.options import DataConfig
@@ -16,7 +16,7 @@ ROWS = [("Who won the race?", "sport"), ("It rains, again.", "weather"), ('A "go
 
 
 def read(data_config, path, name, **changes):
-    data = load_split(data_config(name, path=path, **changes), "test", label_field="label")
+    data = load_split(data_config(name, path=path, **changes), "test", reading=TEXTS)
     return [(record["text"], record["label"]) for record in data.splits["test"]]
 
 
@@ -84,7 +84,7 @@ def test_lines_are_cut_once(write, data_config, content, changes, expected):
 def test_training_rows_without_label_are_unlabelled(write, data_config, blank):
     path = write("a.csv", f"text,label\none,x\ntwo,{blank}\nthree,y\n")
     config = data_config("csv", path=path, split={"validation": 0, "test": 0})
-    loaded = load_splits(config, seed=1, label_field="label")
+    loaded = load_splits(config, seed=1, reading=TEXTS)
     assert [(r["text"], r["label"]) for r in loaded.splits["train"]] == [("one", "x"), ("three", "y")]
     assert [(r["text"], "label" in r) for r in loaded.splits["unlabelled"]] == [("two", False)]
     assert any("1 of 3 train examples has no label and is unlabelled." in note for note in loaded.notes)
@@ -92,10 +92,10 @@ def test_training_rows_without_label_are_unlabelled(write, data_config, blank):
     config = data_config(
         "csv", path=path, split={"validation": 0, "test": 0}, fields={"text": "text", "label": ["label", "category"]}
     )
-    assert load_splits(config, seed=1, label_field="label").splits["unlabelled"][0]["text"] == "two"  # q is no label
+    assert load_splits(config, seed=1, reading=TEXTS).splits["unlabelled"][0]["text"] == "two"  # q is no label
     write("a.csv", f"text,label\none,{blank}\n")
     with pytest.raises(UserError, match="csv:2: the label is empty"):
-        load_splits(config, seed=1, label_field="label")
+        load_splits(config, seed=1, reading=TEXTS)
 
 
 MISTAKES = [
@@ -152,7 +152,7 @@ def test_label_names_of_the_hubs_parquet_are_taken(data_config, tmp_path):
 def test_empty_texts_are_left_out_and_counted(write, data_config):
     rows = [{"text": f"word{i}", "label": "ab"[i % 2]} for i in range(30)]
     path = write("a.jsonl", "\n".join(map(json.dumps, [*rows, {"text": " \n", "label": "a"}])))
-    data = load_splits(data_config("jsonl", path=path), 1, label_field="label")
+    data = load_splits(data_config("jsonl", path=path), 1, reading=TEXTS)
     assert data.notes[0] == "1 example of train had no word and was left out."
 
 
@@ -177,7 +177,7 @@ SIZES = {
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_real_files(name, shared, data_config):
-    data = load_splits(data_config(name, path=shared / "data" / name), 1, label_field="label")
+    data = load_splits(data_config(name, path=shared / "data" / name), 1, reading=TEXTS)
     sizes, labels = SIZES[name]
     assert {split: len(records) for split, records in data.splits.items()} == sizes
     for split in ("train", "test"):
@@ -195,5 +195,5 @@ def test_ag_news_has_title_and_description(shared, data_config):
 
 def test_trec_fine_types(shared, data_config):
     config = data_config("trec", path=shared / "data/trec", label_pattern=None)
-    train = load_splits(config, 1, label_field="label").splits["train"]
+    train = load_splits(config, 1, reading=TEXTS).splits["train"]
     assert len({record["label"] for record in train}) in (49, 50)

@@ -21,7 +21,9 @@ from rag_lightning.model.interface import (
     supports,
 )
 
-FAMILIES = "BERT RoBERTa XLM-R DistilBERT DeBERTa ELECTRA ALBERT MPNet ModernBERT GPT-2 Llama-like T5 BART"
+FAMILIES = (
+    "BERT RoBERTa XLM-R DistilBERT DeBERTa ELECTRA ALBERT MPNet ModernBERT GPT-2 Llama-like T5 BART Marian Pegasus"
+)
 
 
 def test_the_promised_families_are_there() -> None:
@@ -52,7 +54,7 @@ def test_every_parameter_is_in_a_known_part(model_type: str) -> None:
     inputs = accepted_inputs(model)
     assert "input_ids" in inputs and "attention_mask" in inputs and "kwargs" not in inputs
     given = {"input_ids": torch.tensor([[1, 5, 2]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
-    if model_type in ("t5", "mt5"):
+    if model_type in ("t5", "mt5", "marian", "pegasus"):
         given["decoder_input_ids"] = given["input_ids"]
     assert model(**given)[0].shape == (1, 3, 32)
 
@@ -74,8 +76,10 @@ def test_heads_come_from_the_library() -> None:
     assert [kind for kind in OUTPUT_KINDS if supports("bert", kind)] == [
         "token_labels",
         "sequence_label",
+        "entity_pair",
         "span",
         "masked_tokens",
+        "vectors",
     ]
     assert [each for each in ("t5", "bart", "gpt2", "llama", "roberta", "electra") if supports(each, "text")] == [
         "t5",

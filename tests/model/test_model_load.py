@@ -108,15 +108,16 @@ def test_no_such_head(tmp_path: Path) -> None:
 def test_dropout_is_set_whatever_its_name(model_type: str, tmp_path: Path) -> None:
     config = tiny_config(model_type)
     AutoModel.from_config(config).save_pretrained(tmp_path)
-    kind = "token_labels" if supports(model_type, "token_labels") else "sequence_label"
+    kind = next(kind for kind in ("token_labels", "sequence_label", "text") if supports(model_type, kind))
     options = ModelConfig(name="tiny", dropout=0.0, attn_dropout=0.0)
     network = load_network(tmp_path, kind, LABELS, options, seed=1).train()
     ids = torch.tensor([[1, 5, 6, 7, 2]])
-    first, second = (network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits for _ in range(2))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)} | ({"labels": ids} if kind == "text" else {})
+    first, second = (network(**inputs).logits for _ in range(2))
     assert torch.equal(first, second)
     options = ModelConfig(name="tiny", dropout=0.3)
     network = load_network(tmp_path, kind, LABELS, options, seed=1).train()
-    first, second = (network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits for _ in range(2))
+    first, second = (network(**inputs).logits for _ in range(2))
     assert not torch.equal(first, second)
 
 

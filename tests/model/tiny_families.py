@@ -47,6 +47,8 @@ _SIZES: dict[str, dict[str, Any]] = {
     "mt5": _T5,
     "bart": _BART,
     "mbart": _BART,
+    "marian": _BART,
+    "pegasus": _BART,
 }
 _LLAMA_LIKE = [each for each, interface in INTERFACES.items() if interface.family == "Llama-like"]
 

@@ -11,6 +11,7 @@ from rag_lightning.config.validate import parse
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.render import Render, words_of
 from rag_lightning.rules.ruleset import LabelInfo, Rule, RuleSet
+from rag_lightning.tasks.entity_marks import with_marks
 from rag_lightning.template.build import build_render
 from rag_lightning.template.options import TemplateConfig
 
@@ -66,7 +67,40 @@ CLASSIFICATION: dict[str, Any] = {
         {"id": "4", "source": "train", "text": "Charming and clever.", "label": "positive", "hits": []},
     ],
 }
+DIALOGUE: dict[str, Any] = {
+    "ruleset": _rules("Talk about films.", film=LabelInfo("film", "a kind of film")),
+    "task_name": "dialogue",
+    "labels": (),
+    "train_records": [
+        {"id": "1", "source": "train", "turns": [], "text": "Is it long?", "history": "", "target": "Two hours."},
+    ],
+}
+_ADA = {
+    "id": "d", "source": "test:1", "text": "Ada Lovelace lived in London.", "hits": [],
+    "first": {"start": 0, "end": 12, "type": "PER"}, "second": {"start": 22, "end": 28, "type": "LOC"},
+}  # fmt: skip
+LIVED = with_marks(_ADA, {"PER": "person", "LOC": "place"})
+RELATION: dict[str, Any] = {
+    "ruleset": _rules("Say what holds between the two."),
+    "task_name": "relation",
+    "labels": ("lived_in(first,second)", "Other"),
+    "train_records": [{**LIVED, "label": "lived_in(first,second)"}],
+}
+_WRENCH = {
+    "id": "e", "source": "test:1", "text": "Where is the torque wrench?", "target_language": "German", "hits": [],
+    "glossary": "Use torque wrench = Drehmomentschlüssel.",
+}  # fmt: skip
+_BOILER = {"id": "f", "source": "test:1", "text": "The boiler broke on Monday.", "length": "one sentence", "hits": []}
+TRANSLATION, SUMMARIZATION = (
+    {"ruleset": _rules(told), "task_name": name, "labels": (), "train_records": [{**example, "target": "…"}]}
+    for told, name, example in (
+        ("Translate notices.", "translation", _WRENCH), ("Sum up the news.", "summarization", _BOILER),
+    )
+)  # fmt: skip
 TASKS = {"ner": NER, "classification": CLASSIFICATION}
+GIVEN = {
+    **TASKS, "dialogue": DIALOGUE, "relation": RELATION, "translation": TRANSLATION, "summarization": SUMMARIZATION,
+}  # fmt: skip
 EXAMPLES: dict[str, Record] = {
     "ner": {
         "id": "a", "source": "test:1", "tokens": ["Ada", "Lovelace", "met", "IBM", "in", "Berlin", "."],
@@ -75,6 +109,16 @@ EXAMPLES: dict[str, Record] = {
     "classification": {
         "id": "b", "source": "test:1", "text": "A lovely comedy.", "hits": [[2, 8, "positive", "r_positive", 0, False]],
     },
+    "dialogue": {
+        "id": "c", "source": "test:1", "text": "A lovely comedy.", "hits": [[9, 15, "film", "r_film", 0, False]],
+        "turns": [
+            {"role": "user", "text": "I want to see a film."}, {"role": "assistant", "text": "What do you like?"},
+        ],
+        "history": "User: I want to see a film. Assistant: What do you like?",
+    },
+    "relation": LIVED,
+    "translation": _WRENCH,
+    "summarization": _BOILER,
 }  # fmt: skip
 
 
@@ -104,9 +148,9 @@ def embed(texts: list[str]) -> np.ndarray:
 
 def render_of(name: str, task: str, knowledge: Path, **changes: Any) -> tuple[Render, str]:
     """A variant built for a task, with a file of knowledge where it shows some."""
-    if name == "context":
+    if "context" in name:
         changes = {"context": {"path": str(knowledge)}, **changes}
-    return build_render(variant(name, **changes), **TASKS[task], embed=embed)
+    return build_render(variant(name, **changes), **GIVEN[task], embed=embed)
 
 
 def rendered_form(name: str, knowledge: Path) -> str:

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rag_lightning.data.options import DataConfig
-from rag_lightning.data.readers import conll, csv, jsonl, labelled_lines, parquet
+from rag_lightning.data.readers import (
+    conll,
+    csv,
+    jsonl,
+    labelled_lines,
+    parallel,
+    parquet,
+    semeval,
+    squad,
+    texts,
+)
 from rag_lightning.data.records import Record
 
 READERS: dict[str, Callable[[Path, DataConfig, str], list[Record]]] = {
@@ -13,4 +23,8 @@ READERS: dict[str, Callable[[Path, DataConfig, str], list[Record]]] = {
     "csv": csv.read,
     "parquet": parquet.read,
     "labelled_lines": labelled_lines.read,
+    "squad": squad.read,
+    "semeval": semeval.read,
+    "parallel": parallel.read,
+    "texts": texts.read,
 }

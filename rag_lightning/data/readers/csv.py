@@ -33,10 +33,11 @@ def read(path: Path, config: DataConfig, split: str) -> list[Record]:
         _check_header(names, config, separator, path)
     if not rows:
         raise UserError("the file holds no row of data", where=str(path), remedy="Choose another file with data.path.")
-    width = len(names) or len(rows[0][1])
+    width = len(names) or (min(len(cells) for _, cells in rows) if config.ragged else len(rows[0][1]))
     for line, cells in rows:
-        if len(cells) != width:
+        if len(cells) != width and not (config.ragged and len(cells) > width):
             raise _wrong_width(cells, width, f"{path}:{line}", separator, quoting)
+    rows = [(line, cells[:width]) for line, cells in rows]
     if config.group_by is not None:
         return _grouped(rows, names, config, path)
     records = [

@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.encoding.render import MASK
 from rag_lightning.encoding.segments import special_id
 from rag_lightning.errors import UserError
-from rag_lightning.model.files import weight_files
+from rag_lightning.model.head_weights import missing_head_weights
 from rag_lightning.model.interface import base_model_of, supports
 from rag_lightning.tasks.task import Columns, EncodingContext, OutputKind
 from rag_lightning.template.render import TemplateRender
 from rag_lightning.template.verbalizer import CONTENT_FREE, Verbalizer, label_scores, make_verbalizer, words_of_labels
 
 HEAD = "masked_tokens"  # the key of the network's head
-_RENAMED = {".gamma": ".weight", ".beta": ".bias"}  # LayerNorm in checkpoints of the first BERT
 
 
 def equip_cloze(
@@ -153,30 +151,10 @@ def check_mask_head(folder: Path, architecture: PretrainedConfig) -> None:
             where="template.text",
             remedy=remedy,
         )
-    missing = _head_weights(architecture) - _stored(folder)
+    missing = missing_head_weights(folder, architecture, HEAD)
     if missing:
         raise UserError(
-            f"{{mask}} needs a masked-language head, and this backbone's weights have none (no {sorted(missing)[0]})",
+            f"{{mask}} needs a masked-language head, and this backbone's weights have none (no {missing[0]})",
             where="template.text",
             remedy=remedy,
         )
-
-
-def _head_weights(architecture: PretrainedConfig) -> set[str]:
-    """The head's own weights by name; those that it shares with the embeddings (tied) are no sign of it."""
-    with torch.device("meta"):
-        network = AutoModelForMaskedLM.from_config(architecture)
-    base = {id(each) for each in base_model_of(network).parameters()}
-    named = network.named_parameters()
-    return {name for name, each in named if name.endswith(".weight") and id(each) not in base}
-
-
-def _stored(folder: Path) -> set[str]:
-    """The names of a checkpoint's tensors, as the current classes call them."""
-    names: set[str] = set()
-    for file in weight_files(folder):
-        with safe_open(file, framework="pt") as tensors:
-            names.update(tensors.keys())
-    for old, new in _RENAMED.items():
-        names = {name.removesuffix(old) + new if name.endswith(old) else name for name in names}
-    return names

@@ -1,0 +1,1 @@
+"""Writing text with a causal or an encoder-decoder network."""
