@@ -136,6 +136,9 @@ _MAPPINGS = {
 }
 
 
+_CALLED = {"text": "writing text", "span": "places in a text", "next_tokens": "next words"}
+
+
 def families(model_types: Iterable[str] = INTERFACES) -> list[str]:
     """The families' names for messages, each once."""
     return list(dict.fromkeys(INTERFACES[each].family for each in model_types))
@@ -176,7 +179,7 @@ def check_supported(model_type: str, output_kind: str) -> None:
     if not supports(model_type, output_kind):
         able = families(each for each in INTERFACES if supports(each, output_kind))
         raise UserError(
-            f"A model of type '{model_type}' has no head for {output_kind.replace('_', ' ')}",
+            f"A model of type '{model_type}' has no head for {_CALLED.get(output_kind, output_kind.replace('_', ' '))}",
             where="model",
             remedy=f"Choose one of these families: {', '.join(able)}.",
         )

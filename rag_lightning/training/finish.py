@@ -140,10 +140,14 @@ def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> Run
 
 def usage(folder: Path, pipeline: str | None, task: Task) -> list[tuple[str, str]]:
     """Commands that use the run, ready to be copied."""
-    data = "conll" if task.of_tokens else "texts" if task.reading.of_running_text else "csv"
+    lines, data = "txt", "csv"
+    if task.read_fields is not None:  # several fields to an example
+        lines = data = "jsonl"
+    elif task.of_tokens or task.reading.of_running_text:
+        data = "conll" if task.of_tokens else "texts"
     commands = [
         ("Evaluate it on other data", f"python -m rag_lightning.evaluate run={folder} data={data} data.path=FOLDER"),
-        ("Apply it to text", f"python -m rag_lightning.predict run={folder} input=texts.txt output=answers.jsonl"),
+        ("Apply it to text", f"python -m rag_lightning.predict run={folder} input=texts.{lines} output=answers.jsonl"),
     ]
     if task.reading.of_running_text:
         model = f"model=local model.path={folder / 'model'}"

@@ -119,7 +119,7 @@ def test_beams_are_part_of_a_run_and_write_otherwise(command: Callable[..., list
 def test_what_cannot_work_is_refused_in_words(
     command: Callable[..., list[str]], tmp_path: Path, tiny_model: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"type 'bert' has no head for text.*GPT-2.*T5"):
+    with pytest.raises(UserError, match=r"type 'bert' has no head for writing text.*GPT-2.*T5"):
         train(command("translation", tiny_model))
     model = writing_folder(tmp_path / "model", "t5")
     for words, told in [
