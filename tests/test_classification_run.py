@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import sample_overrides
 from transformers import AutoModel, pipeline
 
 from rag_lightning.errors import UserError
@@ -25,13 +26,8 @@ def texts_run(tiny_model: Path, tmp_path: Path) -> Callable[..., RunResult]:
     """A training of the tiny model on the sample's texts."""
 
     def run(*more: str) -> RunResult:
-        return train(
-            [
-                "task=classification", "model=local", f"model.path={tiny_model}", "model.name=tiny", "trainer=cpu",
-                f"output_dir={tmp_path / 'runs'}", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
-                "logger=none", "optimizer.lr=3e-3", "batching.size=12", "trainer.precision=32-true", *more,
-            ]
-        )  # fmt: skip
+        own = ["trainer.max_epochs=2", "batching.size=12"]
+        return train(sample_overrides("classification", tiny_model, tmp_path / "runs", *own, *more))
 
     return run
 

@@ -23,3 +23,12 @@ def tiny_overrides(model: Path, data: Path, output_dir: Path, *more: str) -> lis
         f"output_dir={output_dir}", "trainer=cpu", "trainer.max_epochs=2", "trainer.log_every_n_steps=1",
         "batching.size=6", "logger=none", "optimizer.lr=1e-3", *more,
     ]  # fmt: skip
+
+
+def sample_overrides(task: str, model: Path, output_dir: Path, *more: str) -> list[str]:
+    """Overrides of a training on a task's embedded sample; further ones may be given."""
+    return [
+        f"task={task}", "model=local", f"model.path={model}", "model.name=tiny", "trainer=cpu",
+        f"output_dir={output_dir}", "trainer.enable_progress_bar=false", "logger=none", "optimizer.lr=3e-3",
+        "trainer.precision=32-true", *more,
+    ]  # fmt: skip

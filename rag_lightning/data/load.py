@@ -225,11 +225,7 @@ def _format(file: Path, config: DataConfig) -> str:
 
 
 def _with_missing_splits(splits: Splits, config: DataConfig, reading: Reading, notes: list[str]) -> Splits:
-    shares = {
-        split: share
-        for split, share in (("validation", config.split.validation), ("test", config.split.test))
-        if split not in splits and share > 0
-    }
+    shares = config.split.shares_without(splits)
     if shares:
         total = len(splits["train"])
         how = config.split

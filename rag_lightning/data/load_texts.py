@@ -37,11 +37,7 @@ def load_texts(paths: SplitPaths, config: DataConfig, seed: int) -> tuple[Splits
         )
     notes: list[str] = []
     parts = {split: Paragraphs.scan(files, config, split) for split, files in paths.items()}
-    shares = {
-        split: share
-        for split, share in (("validation", config.split.validation), ("test", config.split.test))
-        if split not in parts and share > 0
-    }
+    shares = config.split.shares_without(parts)
     if shares:
         total = len(parts["train"])
         parts |= divide(parts["train"], shares, config)

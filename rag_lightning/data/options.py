@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,11 @@ class SplitShares(_Options):
         if self.validation + self.test > 0.9:
             raise ValueError("validation and test together take more than 0.9 of the data")
         return self
+
+    def shares_without(self, present: Collection[str]) -> dict[str, float]:
+        """The share of each split that is not among those present and is to be cut from train."""
+        shares = {"validation": self.validation, "test": self.test}
+        return {split: share for split, share in shares.items() if split not in present and share > 0}
 
 
 class SplitLimits(_Options):

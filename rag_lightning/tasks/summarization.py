@@ -1,7 +1,6 @@
 """Summarization: records with ``text`` and its summary (or several) as ``target``."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,10 +16,9 @@ from rag_lightning.tasks.writing import (
     WritingOptions,
     answer_as,
     evaluation_of,
-    fit_writing,
+    fit_with_fields,
     prepare_writing,
     read_line,
-    read_object,
     references_of,
     tokenizer_for,
     told_by_system,
@@ -75,13 +73,7 @@ def evaluate(
 
 def fit(task: Task, options: SummarizationOptions, model_type: str) -> Task:
     """The task for this backbone. Errors as of ``fit_writing``."""
-    fields = partial(slot_fields, options=options)
-    return replace(
-        fit_writing(task, options, model_type),
-        evaluate=partial(evaluate, options=options),
-        read_text=partial(read_line, fields=fields),
-        read_fields=partial(read_object, fields=fields),
-    )
+    return fit_with_fields(task, options, model_type, partial(slot_fields, options=options), evaluate)
 
 
 TASK = Task(

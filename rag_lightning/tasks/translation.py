@@ -1,7 +1,6 @@
 """Translation: records with ``text`` and its translation (or several) as ``target``."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,10 +19,9 @@ from rag_lightning.tasks.writing import (
     WritingOptions,
     answer_as,
     evaluation_of,
-    fit_writing,
+    fit_with_fields,
     prepare_writing,
     read_line,
-    read_object,
     references_of,
     tokenizer_for,
     told_by_system,
@@ -130,13 +128,7 @@ def fit(task: Task, options: TranslationOptions, model_type: str) -> Task:
     """
     if options.glossary is not None and not options.glossary:
         raise UserError("the glossary is empty", where="task.glossary", remedy="Give it terms, or set null.")
-    fields = slots_of(options)
-    return replace(
-        fit_writing(task, options, model_type),
-        evaluate=partial(evaluate, options=options),
-        read_text=partial(read_line, fields=fields),
-        read_fields=partial(read_object, fields=fields),
-    )
+    return fit_with_fields(task, options, model_type, slots_of(options), evaluate)
 
 
 TASK = Task(

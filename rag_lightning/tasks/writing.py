@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import regex
@@ -66,6 +67,18 @@ def fit_writing(task: Task, options: WritingOptions, model_type: str) -> Task:
             remedy="Set task.chat=auto.",
         )
     return replace(task, output=text_output(model_type))
+
+
+def fit_with_fields(
+    task: Task, options: WritingOptions, model_type: str, fields: Fields, evaluate: Callable[..., Evaluation]
+) -> Task:
+    """As :func:`fit_writing`, for a task whose templates show ``fields`` and whose ``evaluate`` takes the options."""
+    return replace(
+        fit_writing(task, options, model_type),
+        evaluate=partial(evaluate, options=options),
+        read_text=partial(read_line, fields=fields),
+        read_fields=partial(read_object, fields=fields),
+    )
 
 
 def told_by_system(options: WritingOptions) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from crashes import Crash, crash_after, fail, weights
+from tiny import sample_overrides
 
 from rag_lightning.errors import UserError
 from rag_lightning.evaluate import evaluate
@@ -33,13 +34,8 @@ def pairs_run(tiny_model: Path, tmp_path: Path) -> Train:
     """A training of the tiny model on the sample's pairs."""
 
     def run(*more: str) -> RunResult:
-        return train(
-            [
-                "task=matching", "model=local", f"model.path={tiny_model}", "model.name=tiny", "trainer=cpu",
-                f"output_dir={tmp_path / 'runs'}", "trainer.max_epochs=1", "trainer.enable_progress_bar=false",
-                "logger=none", "optimizer.lr=3e-3", "batching.size=16", "trainer.precision=32-true", *more,
-            ]
-        )  # fmt: skip
+        own = ["trainer.max_epochs=1", "batching.size=16"]
+        return train(sample_overrides("matching", tiny_model, tmp_path / "runs", *own, *more))
 
     return run
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny import sample_overrides
 
 from rag_lightning.data.records import Record
 from rag_lightning.errors import UserError
@@ -156,13 +157,8 @@ def test_levels_of_names() -> None:
 @pytest.fixture
 def texts_run(tiny_model: Path, tmp_path: Path, no_pictures: None) -> Callable[..., RunResult]:
     def run(*more: str) -> RunResult:
-        return train(
-            [
-                "task=classification", "model=local", f"model.path={tiny_model}", "model.name=tiny", "trainer=cpu",
-                f"output_dir={tmp_path / 'runs'}", "trainer.max_epochs=2", "trainer.enable_progress_bar=false",
-                "logger=none", "optimizer.lr=3e-3", "batching.size=12", "trainer.precision=32-true", *more,
-            ]
-        )  # fmt: skip
+        own = ["trainer.max_epochs=2", "batching.size=12"]
+        return train(sample_overrides("classification", tiny_model, tmp_path / "runs", *own, *more))
 
     return run
 
