@@ -65,6 +65,7 @@ class TrainConfig(Strict):
 
     task: dict[str, Any] = Field(description="checked by the task's own options")
     data: DataConfig
+    general_text: DataConfig = Field(description="running text of no task, on which knowledge is kept and measured")
     model: ModelConfig
     rules: dict[str, Any] = Field(
         description="a rule file's content, or where it lies; checked by the rules' own reader"
@@ -73,6 +74,7 @@ class TrainConfig(Strict):
     guidance: GuidanceConfig
     generation: GenerationOptions
     tuning: TuningConfig
+    retention: dict[str, dict[str, Any]] = Field(description="methods by name; checked by each method's own options")
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
     trainer: dict[str, Any]
