@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rag_lightning import evaluate, label_efficiency, predict, train
+from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
 from rag_lightning.rules import __main__ as rules
 
 MAINS = {
@@ -14,6 +14,8 @@ MAINS = {
     "evaluate": evaluate.main,
     "predict": predict.main,
     "label_efficiency": label_efficiency.main,
+    "compare": compare.main,
+    "sequence": sequence.main,
     "rules": rules.main,
 }
 

@@ -93,6 +93,9 @@ class TrainConfig(Strict):
 class EvaluateConfig(Strict):
     run: str
     data: DataConfig | None = None
+    backbone: str | None = Field(
+        None, description="a run's or a model's folder: its backbone under this run's head, to see what was forgotten"
+    )
     split: Literal["train", "validation", "test"] = "test"
     output: str | None = Field(None, description="folder for the report; null: inside the run's folder")
     trainer: dict[str, Any]

@@ -13,6 +13,7 @@ from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.errors import UserError
+from rag_lightning.inference.backbone import take_backbone
 from rag_lightning.inference.saved import SavedRun, load_run
 from rag_lightning.report.info import RunInfo
 from rag_lightning.report.terminal import print_closing, print_evaluation
@@ -38,6 +39,8 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     check_devices(config.trainer)
     quiet()
     run = load_run(config.run)
+    if config.backbone is not None:
+        take_backbone(run.network, Path(config.backbone).expanduser())
     data = _data(run, config)
     if config.split not in data.splits:
         raise UserError(
@@ -46,7 +49,8 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     say(f"evaluating {run.folder.path} on {config.split} of {data.data.name}")
     evaluation, speed = _evaluate(run, data, config)
     say(f"  compute  {speed}")
-    name = f"evaluation-{data.data.name}-{config.split}"
+    under = "" if config.backbone is None else f"-under-{Path(config.backbone).name}"
+    name = f"evaluation-{data.data.name}-{config.split}{under}"
     folder = Path(config.output) if config.output else run.folder.path / name
     if is_rank_zero():
         info = _info(run, data, config)
@@ -97,7 +101,8 @@ def _info(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> RunI
         task=run.task.name,
         model=run.config.model.name,
         data=data.data.name,
-        command=f"python -m rag_lightning.evaluate run={config.run} split={config.split}",
+        command=f"python -m rag_lightning.evaluate run={config.run} split={config.split}"
+        + (f" backbone={config.backbone}" if config.backbone else ""),
         settings={},
         fingerprint=str(run.config.run.id or identity.get("model.content", "")),
         seed=run.config.seed,

@@ -1,0 +1,103 @@
+"""One backbone learns task after task; each task is measured again after each later one.
+
+What is measured follows continual learning: a matrix with the score on task j after learning task i, by the head that
+task j got when it was learnt, on the backbone as task i left it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from rag_lightning.config.compose import compose
+from rag_lightning.config.validate import parse, to_plain
+from rag_lightning.console import say
+from rag_lightning.evaluate import evaluate
+from rag_lightning.report.files import write_text
+from rag_lightning.studies.options import SequenceConfig
+from rag_lightning.studies.sequence_summary import Course, markdown, plot_courses
+from rag_lightning.studies.trials import folder_of, overrides_of, sets
+from rag_lightning.train import train
+from rag_lightning.training.plan import Plan, make_plan
+from rag_lightning.training.run import RunResult
+
+_OWN = ("sequence", "seed")  # set for each run by the study
+_OF_TASK = ("task", "data")  # what a word of the user's would change in every task
+
+
+def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
+    """Learn the tasks in each way and with each seed; write ``courses.jsonl``, ``table.md`` and ``courses.png``.
+
+    Args:
+        config: the composed configuration.
+        typed: the user's overrides, which every run gets.
+
+    Returns:
+        The study's folder.
+
+    Raises:
+        UserError: for a mistake in the settings, found before any run has begun.
+    """
+    plain = to_plain(config)
+    study = parse(SequenceConfig, plain["sequence"], "sequence")
+    shared = [*study.shared, *(word for word in typed if not sets(word, (*_OWN, *_OF_TASK)))]
+    every = [_words(study, shared, task, arm, study.seeds[0]) for arm in study.arms for task in study.tasks]
+    plans = [make_plan(compose("train", words)) for words in every]
+    folder = folder_of(study.folder, str(plain["output_dir"]), "sequence", list(study.tasks))
+    courses: list[Course] = []
+    for seed in study.seeds:
+        for arm in study.arms:
+            say(f"\n{arm}, seed {seed}", style="bold")
+            courses.append(_course(study, shared, arm, seed, plans[0]))
+            lines = [json.dumps(asdict(course), ensure_ascii=False) for course in courses]
+            write_text(folder / "courses.jsonl", "\n".join(lines) + "\n")
+            write_text(folder / "table.md", markdown(courses) + "\n")
+            plot_courses(folder / "courses.png", courses)
+    say(f"\n{markdown(courses)}\n{folder}")
+    return folder
+
+
+def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int, first: Plan) -> Course:
+    names, scores, alone = list(study.tasks), [], []
+    done: list[RunResult] = []
+    for number, task in enumerate(names):
+        words = _words(study, shared, task, arm, seed)
+        say(f"\n{arm}, seed {seed}: {task}", style="bold")
+        alone.append(_score(train(words)))  # from the pretrained backbone; the first task of a course is just that
+        done.append(train([*words, *_from(done[-1], first)]) if number else train(words))
+        scores.append([_left(run, done[-1]) for run in done[:-1]] + [_score(done[-1])])
+    metrics = [run.headline for run in done]
+    return Course(arm, seed, names, metrics, scores, alone)
+
+
+def _words(study: SequenceConfig, shared: Sequence[str], task: str, arm: str, seed: int) -> list[str]:
+    own = [overrides_of(each, _OWN, "sequence") for each in (study.tasks[task], study.arms[arm])]
+    return [*shared, f"seed={seed}", *own[0], *own[1]]
+
+
+def _from(run: RunResult, first: Plan) -> list[str]:
+    """What makes a run begin with another's backbone, which is pooled as the pretrained one is."""
+    from rag_lightning.model.pooling import choose_pooling
+
+    pooling = choose_pooling(first.model.folder, first.architecture, first.config.model)
+    words = ["model=local", f"model.path={run.folder / 'model'}", f"model.name={first.config.model.name}"]
+    return [*words, f"model.pooling={pooling}"]
+
+
+def _left(run: RunResult, later: RunResult) -> float:
+    """A finished task's score on the backbone of a later one; kept beside the later run once it is known."""
+    file = later.folder / f"still-{run.folder.name}.json"
+    if not file.is_file():
+        metrics = evaluate([f"run={run.folder}", f"backbone={later.folder}", f"split={_split(run)}"])
+        write_text(file, json.dumps(metrics, indent=1))
+    return float(json.loads(file.read_text(encoding="utf-8"))[f"{_split(run)}/{run.headline}"])
+
+
+def _split(run: RunResult) -> str:
+    return "test" if f"test/{run.headline}" in run.metrics else "validation"
+
+
+def _score(run: RunResult) -> float:
+    return float(run.metrics[f"{_split(run)}/{run.headline}"])

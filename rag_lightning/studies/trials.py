@@ -1,0 +1,95 @@
+"""One run of a study: what it is given, and what came out of it, also where it failed."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag_lightning.console import say
+from rag_lightning.errors import UserError
+from rag_lightning.studies.options import Arm
+from rag_lightning.studies.summary import Outcome
+
+Train = Callable[[list[str]], Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run: an arm, a seed, its overrides, and a number of labels (0 where the study does not count them)."""
+
+    arm: str
+    seed: int
+    overrides: tuple[str, ...]
+    shots: int = 0
+
+
+def sets(word: str, keys: Sequence[str]) -> bool:
+    """Whether an override sets one of the keys or what lies under it."""
+    own = word.partition("=")[0].lstrip("+~")
+    return any(own == key or own.startswith(f"{key}.") for key in keys)
+
+
+def overrides_of(arm: Arm, keys: Sequence[str], place: str) -> list[str]:
+    """An arm's overrides.
+
+    Args:
+        keys: what the study sets for each run; ``place``: the node that holds the arms.
+
+    Raises:
+        UserError: if the arm sets one of them.
+    """
+    for word in arm.overrides:
+        if sets(word, keys):
+            raise UserError(
+                f"the study itself sets {word.partition('=')[0]}",
+                where=f"{place}.arms",
+                remedy=f"Take it out of the arm's overrides; see {place}.seeds and the other settings of {place}.",
+            )
+    return arm.overrides
+
+
+def outcome_of(trial: Trial, train: Train, *, keep_model: bool) -> Outcome:
+    """Do a run, or find it done; a mistake in it is told and recorded."""
+    try:
+        result = train(list(trial.overrides))
+    except UserError as mistake:
+        say(f"failed: {mistake}", style="red")
+        return Outcome(trial.arm, trial.shots, trial.seed, None, "", 0.0, str(mistake), None)
+    status = json.loads((result.folder / "status.json").read_text(encoding="utf-8"))
+    if not keep_model and not result.already_done:  # another's model is not ours to delete
+        shutil.rmtree(result.folder / "model", ignore_errors=True)
+    names = (f"test/{result.headline}", f"validation/{result.headline}")
+    metric = next(name for name in names if name in result.metrics)
+    return Outcome(
+        trial.arm, trial.shots, trial.seed, float(result.metrics[metric]), metric, float(status.get("seconds", 0.0)),
+        None, str(result.folder), _label_scores(result.metrics, metric.partition("/")[0]), _kept(result.metrics),
+    )  # fmt: skip
+
+
+def _label_scores(metrics: Mapping[str, float], split: str) -> dict[str, float]:
+    """The F1 of each label, which metrics call split/label/f1."""
+    start, end = f"{split}/", "/f1"
+    return {
+        name[len(start) : -len(end)]: float(value)
+        for name, value in metrics.items()
+        if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end)
+    }
+
+
+def _kept(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What each probe found kept, by ``probe/metric``, and the worst of them as ``kept``."""
+    start, end = "probe/", "kept"
+    return {
+        name[len(start) :].removesuffix(f"/{end}"): float(value)
+        for name, value in metrics.items()
+        if name.startswith(start) and name.endswith(end)
+    }
+
+
+def folder_of(named: str | None, output_dir: str, kind: str, names: Sequence[str]) -> Path:
+    """A study's folder, which is made: the one that is named, or one that says what it is of."""
+    folder = Path(named or Path(output_dir) / kind / "-".join(dict.fromkeys(names)))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,67 @@
+"""Ways of training side by side: the sums, the front, and a small comparison from the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import sample_overrides
+
+from rag_lightning.studies.comparison_summary import markdown, summarise
+from rag_lightning.studies.pareto import plot_pareto
+from rag_lightning.studies.summary import Outcome
+
+ARMS = ["plain", "half", "kept", "beaten"]
+
+
+def outcome(arm: str, seed: int, score: float | None, kept: float, seconds: float = 60.0) -> Outcome:
+    shares = {"similarity/spearman": kept + 0.01, "kept": kept}
+    reason = None if score is not None else "the disk is full"
+    return Outcome(arm, 0, seed, score, "test/f1", seconds, reason, "x", {}, shares if score is not None else {})
+
+
+OUTCOMES = [
+    outcome("plain", 1, 0.90, 0.70), outcome("plain", 2, 0.86, 0.74),
+    outcome("half", 1, 0.87, 0.90, 90.0), outcome("kept", 1, 0.80, 0.99), outcome("beaten", 1, 0.79, 0.95),
+    outcome("beaten", 2, None, 0.0),
+]  # fmt: skip
+
+
+def test_means_times_and_the_front() -> None:
+    plain, half, kept, beaten = summarise(OUTCOMES, ARMS)
+    assert plain.score == pytest.approx(0.88) and plain.seeds == 2 and plain.score_spread is not None
+    assert plain.kept["kept"] == pytest.approx(0.72)
+    assert half.times == pytest.approx(1.5) and half.score_spread is None
+    assert [side.on_front for side in (plain, half, kept, beaten)] == [True, True, True, False]
+
+
+def test_the_table_says_what_failed_and_why() -> None:
+    table = markdown(OUTCOMES, ARMS)
+    assert "| **half** | 0.870 | 90.0 % | 91.0 % | 1.5 | 1.50 | 1 |" in table
+    assert "- beaten, seed 2: the disk is full" in table
+    assert "| beaten | 0.790 |" in table
+
+
+def test_without_probes_there_is_no_front_and_no_picture(tmp_path: Path) -> None:
+    bare = [Outcome("plain", 0, 1, 0.5, "test/f1", 60.0, None, "x")]
+    (side,) = summarise(bare, ["plain"])
+    assert not side.on_front
+    plot_pareto(tmp_path / "pareto.png", [side])
+    assert not (tmp_path / "pareto.png").exists()
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    plot_pareto(tmp_path / "pareto.png", summarise(OUTCOMES, ARMS))
+    assert (tmp_path / "pareto.png").stat().st_size > 5000
+
+
+def test_a_small_comparison(run: Any, tiny_model: Path, tmp_path: Path) -> None:
+    few = ["data.limit.train=12", "data.limit.validation=6", "data.limit.test=6", "trainer.max_epochs=1"]
+    words = sample_overrides("ner", tiny_model, tmp_path, *few)
+    study = ["comparison.seeds=[1]", "comparison.only=[plain,ema]"]
+    study = [*study, "comparison.shared=[]", f"comparison.folder={tmp_path}/study"]
+    result = run("compare", *words, *study)
+    assert result.code == 0, result.err
+    lines = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
+    assert [line["arm"] for line in lines] == ["plain", "ema"]
+    assert "| ema |" in (tmp_path / "study" / "table.md").read_text()
