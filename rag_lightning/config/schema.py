@@ -65,6 +65,7 @@ class TrainConfig(Strict):
 
     task: dict[str, Any] = Field(description="checked by the task's own options")
     data: DataConfig
+    general_text: DataConfig = Field(description="running text of no task, on which knowledge is kept and measured")
     model: ModelConfig
     rules: dict[str, Any] = Field(
         description="a rule file's content, or where it lies; checked by the rules' own reader"
@@ -76,6 +77,9 @@ class TrainConfig(Strict):
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
     trainer: dict[str, Any]
+    probe: dict[str, Any] = Field(
+        default_factory=dict, description="probes by name; checked by each probe's own options"
+    )
     callbacks: dict[str, dict[str, Any]] | None = None
     logger: dict[str, dict[str, Any]] | None = None
     batching: BatchingConfig
