@@ -71,7 +71,7 @@ def set_up(subject: Subject, probes: Probes) -> Bench:
     specimen = load_specimen(folder, probes.head(shape), config, device)
     setting = Setting(
         folder, shape, tokenizer, window_length(shape, config.max_length), specimen,
-        subject.config.general_text, subject.content, device,
+        subject.config.general_text, subject.content, str(subject.config.task["name"]), device,
     )  # fmt: skip
     prepared = {each.probe.name: each.probe.prepare(setting, each.options) for each in probes.asked}
     return Bench(subject, probes, specimen, prepared)
@@ -134,9 +134,18 @@ def measure(bench: Bench, network: nn.Module) -> Measured:
 def what_was_kept(bench: Bench, before: Measured, after: Measured) -> Knowledge:
     """Both measurements side by side."""
     asked = {each.probe.name: each.probe for each in bench.probes.asked}
+    lucky = {
+        (probe, metric)
+        for probe, each in bench.prepared.items()
+        for metric, floor in each.floors.items()
+        if before[probe].get(metric, math.inf) < floor
+    }
+    notes = [
+        f"{probe} {metric} was no better than chance before training and does not count." for probe, metric in lucky
+    ]
     return compare(
         before, after,
         higher_is_better=lambda probe, metric: asked[probe].higher_is_better(metric),
-        counts=lambda probe: asked[probe].of_knowledge,
-        notes=bench.notes,
+        counts=lambda probe, metric: asked[probe].of_knowledge and (probe, metric) not in lucky,
+        notes=(*bench.notes, *sorted(notes)),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What a probe is: a question that a network is asked before, during and after fine-tuning."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Setting:
             pretrained ones is taken from it in ``prepare``.
         general_text: running text of no task.
         trained_on: fingerprint of the content of the data that the run learns from.
+        task: that it learns.
         device: on which the network is.
     """
 
@@ -48,6 +49,7 @@ class Setting:
     network: PreTrainedModel
     general_text: DataConfig
     trained_on: str
+    task: str
     device: torch.device
 
 
@@ -59,11 +61,13 @@ class Prepared:
         measure: the network's scores by the names of the metrics; it changes neither the network nor any random state.
         content: fingerprint of the texts, so that the pretrained model is asked them only once on a machine.
         notes: what a reader should know of them.
+        floors: ``metric`` -> the value that luck may reach: below it before training, nothing is there to be kept.
     """
 
     measure: Callable[[PreTrainedModel], Scores]
     content: str
     notes: tuple[str, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
 
 
 def _nothing_to_refuse(architecture: PretrainedConfig, folder: Path, options: Any) -> None:

@@ -84,21 +84,21 @@ def compare(
     before: Measured,
     after: Measured,
     higher_is_better: Callable[[str, str], bool],
-    counts: Callable[[str], bool],
+    counts: Callable[[str, str], bool],
     notes: tuple[str, ...] = (),
 ) -> Knowledge:
     """Both measurements side by side.
 
     Args:
         higher_is_better: ``(probe, metric)`` -> whether more of it is better.
-        counts: ``probe`` -> whether it measures knowledge.
+        counts: ``(probe, metric)`` -> whether it measures knowledge.
     """
     rows = []
     for probe, scores in after.items():
         for metric, value in scores.items():
             first = before.get(probe, {}).get(metric, math.nan)
             share = kept_share(first, value, higher_is_better(probe, metric))
-            rows.append(Kept(probe, metric, first, value, share, counts(probe)))
+            rows.append(Kept(probe, metric, first, value, share, counts(probe, metric)))
     return Knowledge(tuple(rows), notes)
 
 

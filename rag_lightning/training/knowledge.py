@@ -26,7 +26,7 @@ def say_before(plan: "Plan") -> None:
         say(f"  probes   {note}")
     bench = set_up(subject_of(plan), plan.probes)
     scores = measure_pretrained(bench)
-    table = compare(scores, scores, lambda *_: True, lambda _: True).table()
+    table = compare(scores, scores, lambda *_: True, lambda *_: True).table()
     shown = ", ".join(f"{probe} {metric} {value:,.3f}" for probe, metric, value, *_ in table.rows)
     if shown:
         say(f"  probes   before: {shown}")
