@@ -101,6 +101,13 @@ class EvaluateConfig(Strict):
     eval_tokens: int = Field(4096, ge=1)
 
 
+class ProbeRunConfig(Strict):
+    run: str
+    probe: dict[str, Any] = Field(description="as in training")
+    general_text: DataConfig | None = Field(None, description="null: the run's own")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+
+
 class PredictConfig(Strict):
     run: str
     input: str = Field("-", description="a file, a folder of .txt/.jsonl/.conll files, or - for standard input")

@@ -147,5 +147,5 @@ def what_was_kept(bench: Bench, before: Measured, after: Measured) -> Knowledge:
         before, after,
         higher_is_better=lambda probe, metric: asked[probe].higher_is_better(metric),
         counts=lambda probe, metric: asked[probe].of_knowledge and (probe, metric) not in lucky,
-        notes=(*bench.notes, *sorted(notes)),
+        notes=(*bench.notes, *sorted(notes)), asked=bench.probes.by_name(),
     )  # fmt: skip

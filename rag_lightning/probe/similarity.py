@@ -49,7 +49,8 @@ def prepare(setting: Setting, options: SimilarityOptions) -> Prepared:
             return {"spearman": math.nan}
         return {"spearman": float(spearmanr(cosines.numpy(), gold).statistic)}
 
-    return Prepared(measure, content_of(pairs, gold), chosen.notes)
+    floors = {"spearman": 2 / math.sqrt(len(pairs))}  # two standard errors of no correlation
+    return Prepared(measure, content_of(pairs, gold), chosen.notes, floors)
 
 
 PROBE = Probe(name="similarity", options=SimilarityOptions, prepare=prepare, cheap=True)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rag_lightning.tasks.evaluation import Table
@@ -39,10 +39,12 @@ class Knowledge:
     Attributes:
         rows: in the order of the probes; those of single layers (``layer/3/cka``) too.
         notes: sentences on what was not measured, and on what.
+        asked: the probes by name, with their options.
     """
 
     rows: tuple[Kept, ...]
     notes: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def headline(self) -> float:
@@ -77,7 +79,12 @@ class Knowledge:
 
     def to_json(self) -> dict[str, Any]:
         """As ``probe.json`` keeps it."""
-        return {"kept": self.headline, "rows": [vars(row) for row in self.rows], "notes": list(self.notes)}
+        return {
+            "kept": self.headline,
+            "rows": [vars(row) for row in self.rows],
+            "notes": list(self.notes),
+            "asked": dict(self.asked),
+        }
 
 
 def compare(
@@ -86,6 +93,7 @@ def compare(
     higher_is_better: Callable[[str, str], bool],
     counts: Callable[[str, str], bool],
     notes: tuple[str, ...] = (),
+    asked: Mapping[str, Any] | None = None,
 ) -> Knowledge:
     """Both measurements side by side.
 
@@ -99,7 +107,7 @@ def compare(
             first = before.get(probe, {}).get(metric, math.nan)
             share = kept_share(first, value, higher_is_better(probe, metric))
             rows.append(Kept(probe, metric, first, value, share, counts(probe, metric)))
-    return Knowledge(tuple(rows), notes)
+    return Knowledge(tuple(rows), notes, asked or {})
 
 
 def kept_share(before: float, after: float, higher_is_better: bool) -> float:

@@ -46,7 +46,7 @@ def _draw_shares(axes: Axes, shares: list[Kept]) -> None:
     axes.axvline(1, color=GREEN, linewidth=0.9, linestyle=(0, (1, 2)))
     axes.set_xlim(0, 1.2 * max(1.0, *(row.kept for row in shares)))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(shares), 3) - 0.4, -0.6)
     axes.set_title("kept of what was known", loc="left")
 
 
@@ -63,7 +63,7 @@ def _draw_layers(axes: Axes, knowledge: Knowledge) -> None:
     axes.legend(loc="lower left")
     if distances:
         right = axes.twinx()
-        right.plot(list(distances), list(distances.values()), ".:", color=ORANGE, label="distance of weights")
+        right.plot(list(distances), list(distances.values()), ".:", color=ORANGE)
+        right.set_ylabel("distance of weights (dotted)", color=ORANGE)
         right.set_ylim(bottom=0)
         right.spines[["top"]].set_visible(False)
-        right.legend(loc="upper right")

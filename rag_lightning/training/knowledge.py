@@ -1,5 +1,6 @@
 """What a run's probes say of the pretrained model, during training, and of the weights that were chosen."""
 
+import json
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,8 @@ from rag_lightning.console import is_rank_zero, say
 from rag_lightning.probe.during import DuringTraining
 from rag_lightning.probe.measure import Subject, measure, measure_pretrained, set_up, what_was_kept
 from rag_lightning.report.knowledge import Knowledge, compare
+from rag_lightning.report.terminal import print_knowledge
+from rag_lightning.training.folder import RunFolder
 
 if TYPE_CHECKING:
     from rag_lightning.training.plan import Plan
@@ -45,6 +48,27 @@ def knowledge_after(plan: "Plan", network: nn.Module) -> Knowledge | None:
     bench = set_up(subject_of(plan), plan.probes)
     before = measure_pretrained(bench)
     return what_was_kept(bench, before, measure(bench, network))
+
+
+def lacks_probes(plan: "Plan", folder: RunFolder) -> bool:
+    """Whether a finished run was not asked all that is asked now."""
+    try:
+        asked = json.loads((folder.path / "probe.json").read_text(encoding="utf-8"))["asked"]
+    except (OSError, ValueError, KeyError, TypeError):
+        asked = {}
+    return any(asked.get(name) != options for name, options in plan.probes.by_name().items())
+
+
+def measure_finished(plan: "Plan", folder: RunFolder) -> None:
+    """Ask a finished run the probes that it was not asked in training; its weights are the same without them."""
+    from rag_lightning.inference.probing import write_knowledge
+    from rag_lightning.inference.saved import load_run
+
+    say(f"{folder.path} is finished; its probes are measured")
+    knowledge = knowledge_after(plan, load_run(str(folder.path)).network)
+    if knowledge is not None:
+        write_knowledge(folder, knowledge)
+        print_knowledge(knowledge)
 
 
 def subject_of(plan: "Plan") -> Subject:
