@@ -74,6 +74,7 @@ class TrainConfig(Strict):
     guidance: GuidanceConfig
     generation: GenerationOptions
     tuning: TuningConfig
+    retention: dict[str, dict[str, Any]] = Field(description="methods by name; checked by each method's own options")
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
     trainer: dict[str, Any]

@@ -140,6 +140,7 @@ def validate_train(config: DictConfig | dict[str, Any]) -> Any:
 
     plain = to_plain(config) if isinstance(config, DictConfig) else dict(config)
     checked = parse(TrainConfig, plain)  # a misspelt key is told before anything heavy is imported
+    from rag_lightning.retention.registry import chosen_methods
     from rag_lightning.tasks.registry import get_task
 
     task = get_task(checked.task)
@@ -148,6 +149,7 @@ def validate_train(config: DictConfig | dict[str, Any]) -> Any:
         from rag_lightning.probe.registry import read_probes
 
         read_probes(checked.probe)
+    chosen_methods(checked.retention)
     check_target("optimizer", checked.optimizer)
     check_trainer_node(checked.trainer)
     check_end(checked.trainer)

@@ -29,6 +29,8 @@ from rag_lightning.model.head_weights import missing_head_weights
 from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
+from rag_lightning.retention.build import GeneralRows, build_retention, general_rows, reads_text
+from rag_lightning.retention.retention import Retention
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
 from rag_lightning.tasks.outputs.cloze import equip_cloze
@@ -60,13 +62,14 @@ class Parts:
     frozen: FreezeSummary
     speed: AppliedSpeed
     precision: str
+    retention: Retention
     verbalizer: Verbalizer | None = None
     head_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """What a reader should know of the data and of the head."""
-        return [*self.data.notes, *self.head_notes]
+        return [*self.data.notes, *self.head_notes, *self.retention.notes]
 
 
 def build_data(plan: Plan, data: DataConfig | None = None, content: str | None = None) -> GuidedDataModule:
@@ -111,7 +114,8 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     precision = str(config.trainer.get("precision", "auto"))
     # Masks and random words are looked up too, which are in no row.
     rest = plan.task.output.head != "masked_tokens" and _rows_may_rest(config.optimizer)
-    ids = _training_ids(data, network.config) if rest else None
+    general = _general_rows(plan, data)
+    ids = _training_ids(data, network.config, general) if rest else None
     speed = accelerate(
         network, config.speed, training_ids=ids, accelerator=accelerator, precision=precision, many_processes=many
     )
@@ -121,6 +125,10 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         network.train()
         keep_frozen_in_eval(network, plan.frozen_layers)
 
+    retention = build_retention(
+        plan.retention, plan.situation, network, task.output.forward, general, seed=config.seed,
+        fingerprint=f"{plan.model.fingerprint} {plan.general_content}", numerics=f"{speed.fused_layers} {precision}",
+    )  # fmt: skip
     set_train_mode(network)
     module = FineTuning(
         network, task, data.labels, lambda split: data.splits[data.learn_from if split == "train" else split].records,
@@ -128,7 +136,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
             config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
             config.tuning.head_lr, speed,
         ),
-        set_train_mode=set_train_mode, seed=config.seed,
+        set_train_mode=set_train_mode, seed=config.seed, retention=retention,
     )  # fmt: skip
     lower = plan.task.lower_is_better
     monitor = f"validation/{plan.task.headline}"
@@ -136,8 +144,16 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger), lower=lower)
     trainer = build_trainer(plan, precision, resume, dashboard)
     return Parts(
-        data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer, head_notes(plan)
-    )
+        data, network, module, trainer, resume, dashboard, frozen, speed, precision, retention, verbalizer,
+        head_notes(plan),
+    )  # fmt: skip
+
+
+def _general_rows(plan: Plan, data: GuidedDataModule) -> GeneralRows | None:
+    if not reads_text(plan.retention):
+        return None
+    trusted = plan.config.model.trust_remote_code
+    return general_rows(plan.config.general_text, plan.situation, data.words.max_length, trust_remote_code=trusted)
 
 
 def head_notes(plan: Plan) -> tuple[str, ...]:
@@ -233,7 +249,7 @@ def _rows_may_rest(optimizer: dict[str, Any]) -> bool:
     )
 
 
-def _training_ids(data: GuidedDataModule, config: Any) -> torch.Tensor:
+def _training_ids(data: GuidedDataModule, config: Any, general: GeneralRows | None) -> torch.Tensor:
     """The ids that training looks up in the table of words; a decoder looks up what it writes, behind its start."""
     import numpy as np
 
@@ -242,6 +258,8 @@ def _training_ids(data: GuidedDataModule, config: Any) -> torch.Tensor:
     chunks = [chunk for table in tables for name in names for chunk in table.column(name).chunks]
     ids = (data.words.tokenizer.pad_token_id, config.pad_token_id, getattr(config, "decoder_start_token_id", None))
     beside = [each for each in ids if each is not None]
+    if general is not None:
+        beside += {each for row in (*general.rows, general.special_ids) for each in row}
     found = np.unique(np.concatenate([*(np.unique(chunk.values.to_numpy()) for chunk in chunks), beside]))
     return torch.from_numpy(found[found >= 0].astype(np.int64))
 
@@ -257,6 +275,10 @@ def say_what_runs(parts: Parts, plan: Plan) -> None:
     frozen = f", {parts.frozen.layers} of {parts.frozen.of_layers} layers frozen" if parts.frozen.layers else ""
     trainable, total = parts.frozen.trainable, parts.frozen.trainable + parts.frozen.frozen
     say(f"  model    {plan.model.origin}; {count(trainable)} of {count(total)} parameters learn{frozen}")  # fmt: skip
+    if parts.retention:
+        held = parts.retention.memory()
+        beside = f"; {count(held)}B beside the network" if held else ""
+        say(f"  keep     {', '.join(plan.retention)}{beside}")
     say(f"  compute  {accelerator_of(plan.config.trainer)}, precision {parts.precision}; {parts.speed}")
 
 

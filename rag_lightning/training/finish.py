@@ -48,6 +48,7 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untraine
     # After self-training the last weights count: the best ones were chosen before it.
     if plan.config.checkpoint.use == "best" and not plan.config.guidance.self_training.rounds:
         parts.resume.load_best(parts.network)
+    parts.retention.choose(lambda: validation_score(plan, parts), plan.task.lower_is_better)
     evaluations = with_scores_before(evaluate_splits(parts), untrained)
     metrics = {f"{e.split}/{name}": float(value) for e in evaluations for name, value in e.metrics.items()}
     if is_rank_zero():
@@ -67,6 +68,12 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untraine
         print_closing(folder.path, info, evaluations)
     parts.trainer.strategy.barrier("report written")
     return metrics
+
+
+def validation_score(plan: Plan, parts: Parts) -> float:
+    """The headline metric on validation with the weights as they are."""
+    parts.trainer.validate(parts.module, dataloaders=parts.data.val_dataloader(), verbose=False)
+    return float(parts.module.evaluations["validation"].metrics[plan.task.headline])
 
 
 def evaluate_splits(parts: Parts) -> list[Evaluation]:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from rag_lightning.data.records import Record
 from rag_lightning.errors import UserError
+from rag_lightning.retention.method import Step
+from rag_lightning.retention.retention import Retention
 from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.optimization import Optimization, clip_gradients
@@ -29,6 +31,7 @@ class FineTuning(pl.LightningModule):
         optimization: optimizer, schedule and parameter groups; None where nothing is trained.
         set_train_mode: puts the parts that learn in train mode and the others in eval mode.
         seed: with stage, epoch, batch and rank it decides every random number of a step.
+        retention: what keeps the knowledge of pretraining; None: nothing.
         stage: number of a stage before or after the training on labelled examples; None for that training.
     """
 
@@ -42,19 +45,21 @@ class FineTuning(pl.LightningModule):
         optimization: Optimization | None = None,
         set_train_mode: Callable[[nn.Module], None] | None = None,
         seed: int = 0,
+        retention: Retention | None = None,
         stage: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.task, self.labels, self.records = task, labels, records
         self.optimization, self.set_train_mode, self.seed = optimization, set_train_mode, seed
+        self.retention = retention or Retention()
         self.stage = () if stage is None else (stage,)
         self.evaluations: dict[str, Evaluation] = {}
         self.evaluated_split = "test"  # what Trainer.test is given
         self._decoded: list[dict[str, Any]] = []
         self._loss_sum, self._loss_count = 0.0, 0.0
         self._pending: tuple[Tensor, str] | None = None
-        self._batch_idx = 0
+        self._batch_idx, self._last_step = 0, 0
 
     def forward(self, batch: Batch) -> Any:
         """The network's outputs for a batch, as the task's output kind reads them."""
@@ -72,14 +77,30 @@ class FineTuning(pl.LightningModule):
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
         words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, *self.stage])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
+        self.retention.before_forward(self._step())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.task.output.loss(self(batch), batch) / batch["normaliser"]
-        self._note_loss(loss.detach(), batch, batch_idx)
+        outputs = self(batch)
+        loss = self.task.output.loss(outputs, batch) / batch["normaliser"]
+        beside = self.retention.losses(self.network, outputs, batch, self._step())
+        total = loss + sum(beside.values()) if beside else loss
+        self._note_loss(total.detach(), batch, batch_idx)
         if self._logs_this_step():
-            self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+            shared = self.trainer.world_size > 1
+            self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=shared)
+            self.log_dict({f"retention/{n}": term.detach() for n, term in beside.items()}, sync_dist=shared)
             self._log_rates()
-        return loss
+        return total
+
+    def on_after_backward(self) -> None:
+        self.retention.after_backward(self._step())
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.retention.add_gradient(self._step())
+
+    def _step(self) -> Step:
+        steps = self.optimization.steps if self.optimization is not None else 1
+        return Step(self.global_step, min(1.0, self.global_step / steps), self.global_rank, self.trainer.world_size)
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""
@@ -95,9 +116,19 @@ class FineTuning(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.device.type == "cpu":
             self.check_loss()
+        if self.global_step > self._last_step:  # not between the micro-batches of a step
+            self._last_step = self.global_step
+            self.retention.after_step(self._step())
+
+    def on_fit_start(self) -> None:
+        self._last_step = self.global_step
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.check_loss()  # weights after a NaN must never become a resume point
+        checkpoint["retention"] = self.retention.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.retention.load_state_dict(checkpoint.get("retention", {}))
 
     def _note_loss(self, loss: Tensor, batch: Batch, batch_idx: int) -> None:
         self.check_loss()  # of the step before: by now a GPU has it ready, and nothing waits
@@ -137,6 +168,14 @@ class FineTuning(pl.LightningModule):
         return self.optimization.build(self.network)
 
     # --- evaluation -----------------------------------------------------------------------------------------
+
+    def on_validation_start(self) -> None:
+        if self.trainer.state.fn == "fit":
+            self.retention.before_evaluation()
+
+    def on_validation_end(self) -> None:
+        if self.trainer.state.fn == "fit":  # callbacks have saved the weights that were evaluated
+            self.retention.after_evaluation()
 
     def on_validation_epoch_start(self) -> None:
         self._start_evaluation()

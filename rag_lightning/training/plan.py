@@ -17,6 +17,7 @@ from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.fields import for_task
 from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
+from rag_lightning.general_text.passages import READING as GENERAL_TEXT
 from rag_lightning.guidance.checks import (
     check_guidance,
     check_mask_answers,
@@ -27,11 +28,14 @@ from rag_lightning.guidance.checks import (
 )
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.guide import Guide
-from rag_lightning.model.interface import PRETRAINED_HEADS, TEXT_HEADS, check_supported
+from rag_lightning.model.interface import PRETRAINED_HEADS, TEXT_HEADS, check_supported, n_layers
 from rag_lightning.model.load import window_length
 from rag_lightning.model.pooling import check_pooling, choose_pooling
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
 from rag_lightning.probe.registry import Probes, check_probes, read_probes
+from rag_lightning.retention.build import check_retention, reads_text
+from rag_lightning.retention.registry import Chosen, chosen_methods
+from rag_lightning.retention.setting import Situation
 from rag_lightning.rules.command import rules_origin
 from rag_lightning.rules.load import load_rules
 from rag_lightning.tasks.outputs.cloze import HEAD as CLOZE_HEAD
@@ -57,6 +61,8 @@ class Plan:
         frozen_layers: of the model's layers, the lowest that do not learn.
         guide: rules and the ways in which they take part; ``rendering`` is the template.
         probes: what is measured of what the pretrained model knew; no part of the fingerprint.
+        retention: the methods that keep what the model knew, and ``situation`` what they may know of the run.
+        content: fingerprint of the data; ``general_content`` of the general text, empty where none is read.
         fingerprint: of everything that changes the result.
         settings: what differs from the task's defaults.
     """
@@ -72,7 +78,10 @@ class Plan:
     guide: Guide
     rendering: Rendering
     probes: Probes
+    retention: Chosen
+    situation: Situation
     content: str
+    general_content: str
     fingerprint: str
     settings: dict[str, Any]
     name: str
@@ -118,8 +127,13 @@ def make_plan(raw: DictConfig) -> Plan:
         check_pooling(config.model.pooling, str(architecture.model_type), head)
     check_template(config.template, guide.ruleset, task.name)
     task.check(config.template, guide.ruleset)
+    retention = chosen_methods(config.retention)
     content = content_fingerprint(config.data)
     model = resolve(config.model)
+    every_layer = bool(frozen_layers) and frozen_layers == n_layers(architecture, head)
+    situation = Situation(head, model.folder, architecture, every_layer, config.tuning)
+    check_retention(retention, situation, str(config.trainer.get("strategy")))
+    general_content = _general_content(config, retention)
     if head in TEXT_HEADS:
         check_meanings(guide, choose_pooling(model.folder, architecture, config.model, head))
     if is_cloze:
@@ -130,8 +144,9 @@ def make_plan(raw: DictConfig) -> Plan:
     plain, own_settings = to_plain(raw), settled(config.task, options)
     task_settings = {"task": {**plain["task"], **own_settings}}
     own = identity(
-        {**plain, **task_settings}, content, model.fingerprint, _guidance_print(guide, rendering), _idle(guide, head)
-    )
+        {**plain, **task_settings, **_read_beside(plain, general_content)}, content, model.fingerprint,
+        _guidance_print(guide, rendering), _idle(guide, head, general_content),
+    )  # fmt: skip
     print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
@@ -149,7 +164,8 @@ def make_plan(raw: DictConfig) -> Plan:
     return Plan(
         config=validate_train(named), plain=to_plain(named), task=task, options=options,
         model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
-        rendering=rendering, probes=probes, content=content,
+        rendering=rendering, probes=probes, retention=retention, situation=situation, content=content,
+        general_content=general_content,
         fingerprint=print_of_run, settings=settings, name=name, folder=folder,
     )  # fmt: skip
 
@@ -163,12 +179,27 @@ def settled(given: dict[str, Any], options: Any) -> dict[str, Any]:
 def run_identity(plan: Plan) -> dict[str, Any]:
     """All that makes the run what it is, as flat keys."""
     guidance = _guidance_print(plan.guide, plan.rendering)
-    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, _idle(plan.guide, plan.head))
+    plain = {**plan.plain, **_read_beside(plan.plain, plan.general_content)}
+    idle = _idle(plan.guide, plan.head, plan.general_content)
+    return identity(plain, plan.content, plan.model.fingerprint, guidance, idle)
 
 
-def _idle(guide: Guide, head: str) -> set[str]:
+def _idle(guide: Guide, head: str, general_content: str) -> set[str]:
     """The settings that have no effect in a run."""
-    return guide.idle_settings | (set() if head == "text" else {"generation"})
+    unread = set() if general_content else {"general_text"}
+    return guide.idle_settings | unread | (set() if head == "text" else {"generation"})
+
+
+def _general_content(config: TrainConfig, retention: Chosen) -> str:
+    """The fingerprint of the general text; empty where nobody reads it."""
+    if not reads_text(retention):
+        return ""
+    for_task(config.general_text, GENERAL_TEXT)
+    return content_fingerprint(config.general_text)
+
+
+def _read_beside(plain: dict[str, Any], general_content: str) -> dict[str, Any]:
+    return {"general_text": {**plain["general_text"], "content": general_content}}
 
 
 def _guidance_print(guide: Guide, rendering: Rendering) -> str:

@@ -70,6 +70,7 @@ def learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> N
         say("  no labelled example: the model answers as it is")
     for number in range(1, plan.config.guidance.self_training.rounds + 1):
         _self_train(number, plan, parts, stop)
+    parts.retention.after_training()
 
 
 def _self_train(number: int, plan: Plan, parts: Parts, stop: GracefulStop) -> None:
@@ -111,7 +112,7 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
     module = FineTuning(
         parts.network, parts.module.task, parts.data.labels, lambda _: parts.data.splits[stage.split].records,
         optimization=_optimization(stage, plan, parts, steps), set_train_mode=parts.module.set_train_mode,
-        seed=plan.config.seed, stage=stage.number,
+        seed=plan.config.seed, retention=parts.retention, stage=stage.number,
     )  # fmt: skip
     trainer = _trainer(stage, plan, parts, node, ResumePoints(folder, plan.config.checkpoint, "", stop))
     point = newest_whole(folder, clean=is_rank_zero())

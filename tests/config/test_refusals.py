@@ -80,7 +80,7 @@ def test_so_does_a_plain_or_forced_one(prefix: str, wrong: str, right: str) -> N
         ("trainer=tpu", "Did you mean trainer=gpu? There are: auto, cpu, ddp, fsdp, gpu."),
         ("tuning=lora", "There are: full, head."),
         ("task.name=nre", "no task named 'nre'. Did you mean ner?"),
-        ("+zzz=1", "unknown key 'zzz'. Valid keys here: task, data, model"),
+        ("+zzz=1", "unknown key 'zzz'. Valid keys here: task, data, general_text, model"),
         ("+optimizer.momentum=0.9", "unknown key 'optimizer.momentum'. Valid keys here: amsgrad, betas"),
         ("trainer.detect_anomaly=true", "is added with +trainer.detect_anomaly=…"),
         ("scheduler.options.power=2", "is added with +scheduler.options.power=…"),

@@ -1,0 +1,99 @@
+"""From the chosen methods to their hooks on a loaded network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from rag_lightning.data.options import DataConfig
+from rag_lightning.errors import UserError
+from rag_lightning.general_text.passages import general_passages
+from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.retention.registry import Chosen
+from rag_lightning.retention.retention import Retention
+from rag_lightning.retention.setting import WRITING_HEADS, Setting, Situation
+from rag_lightning.retention.text_batches import TextBatches
+
+PASSAGE_WORDS = 40  # about a sentence or two, as in what sentence similarity is measured on
+MOST_PASSAGES, MOST_FOR_WORDS = 4_000, 500  # what a model says of words takes more time and room
+_SHARDED = ("fsdp", "deepspeed")
+
+
+@dataclass(frozen=True)
+class GeneralRows:
+    """General text as token ids, and what the tokenizer says of special ones."""
+
+    rows: list[list[int]]
+    pad_id: int
+    mask_id: int | None
+    special_ids: tuple[int, ...]
+
+
+def check_retention(chosen: Chosen, situation: Situation, strategy: str) -> None:
+    """Raise for what the chosen methods cannot go with, before a model is loaded.
+
+    Raises:
+        UserError: with what to choose instead.
+    """
+    if chosen and strategy.startswith(_SHARDED):
+        raise UserError(
+            "retention methods need each process to hold the whole network",
+            where="trainer.strategy",
+            remedy="Choose trainer=ddp, or retention=none.",
+        )
+    for method, options in chosen.values():
+        method.check(options, situation)
+
+
+def reads_text(chosen: Chosen) -> bool:
+    """Whether general text takes part in training."""
+    return any(method.reads_text for method, _ in chosen.values())
+
+
+def general_rows(config: DataConfig, situation: Situation, longest: int, *, trust_remote_code: bool) -> GeneralRows:
+    """The general text's passages as the backbone's tokenizer encodes them.
+
+    Args:
+        longest: token ids of a row at most.
+
+    Raises:
+        UserError: for a mistake in the text's files.
+    """
+    tokenizer = load_tokenizer(situation.folder, pre_split=False, trust_remote_code=trust_remote_code)
+    most = MOST_FOR_WORDS if situation.head in WRITING_HEADS else MOST_PASSAGES
+    texts = general_passages(config, "train", words=PASSAGE_WORDS, limit=most, seed=config.split.seed)
+    rows = tokenizer(texts, truncation=True, max_length=longest, verbose=False)["input_ids"]
+    mask_id = tokenizer.mask_token_id
+    return GeneralRows(rows, int(tokenizer.pad_token_id), mask_id, tuple(tokenizer.all_special_ids))
+
+
+def build_retention(
+    chosen: Chosen,
+    situation: Situation,
+    network: Any,
+    forward: Callable[[Any, dict[str, torch.Tensor]], Any],
+    general: GeneralRows | None,
+    *,
+    seed: int,
+    fingerprint: str,
+    numerics: str,
+) -> Retention:
+    """The hooks of the chosen methods, with the network as pretraining left it.
+
+    Args:
+        forward: ``(network, batch)`` -> outputs, of the task.
+        general: needed where a method reads text.
+        fingerprint: of the pretrained model and the general text.
+        numerics: how layers are computed.
+    """
+    device = next(network.parameters()).device
+    rows, pad, mask, special = (
+        (general.rows, general.pad_id, general.mask_id, general.special_ids) if general else ([], 0, None, ())
+    )
+    batches = partial(TextBatches, rows, pad_id=pad, seed=seed, device=device)
+    setting = Setting(
+        situation, network, lambda size: batches(size), forward, fingerprint, seed, mask, special, numerics
+    )
+    return Retention({name: method.build(options, setting) for name, (method, options) in chosen.items()})
