@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import evaluate, label_efficiency, predict, train
+from rag_lightning.probe import __main__ as probe
 from rag_lightning.rules import __main__ as rules
 
 MAINS = {
@@ -15,6 +16,7 @@ MAINS = {
     "predict": predict.main,
     "label_efficiency": label_efficiency.main,
     "rules": rules.main,
+    "probe": probe.main,
 }
 
 

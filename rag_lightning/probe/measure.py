@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,11 +20,12 @@ from rag_lightning.model.resolve import ResolvedModel, architecture
 from rag_lightning.model.tokenizer import load_tokenizer
 from rag_lightning.probe.probe import Prepared, ProbeOptions, Scores, Setting
 from rag_lightning.probe.registry import Asked, Probes
-from rag_lightning.probe.specimen import load_specimen, put, weights_of
+from rag_lightning.probe.specimen import Weights, load_specimen, put, weights_of
 from rag_lightning.report.files import write_json
 from rag_lightning.report.knowledge import Knowledge, compare
 
 Measured = dict[str, Scores]
+ADAPTERS_OFF = "adapters_off"
 _METHOD = 1  # raised when a probe's arithmetic changes, so that what was measured before is measured again
 
 
@@ -125,14 +127,18 @@ def _read(file: Path) -> Scores | None:
         return None
 
 
-def measure(bench: Bench, network: nn.Module) -> Measured:
-    """The scores of the backbone in ``network``, which is only read."""
-    put(weights_of(network), bench.specimen)
+def measure(bench: Bench, network: nn.Module | Weights) -> Measured:
+    """The scores of the backbone in ``network``, which is only read, or of a backbone's weights."""
+    put(weights_of(network) if isinstance(network, nn.Module) else network, bench.specimen)
     return {name: each.measure(bench.specimen) for name, each in bench.prepared.items()}
 
 
-def what_was_kept(bench: Bench, before: Measured, after: Measured) -> Knowledge:
-    """Both measurements side by side."""
+def what_was_kept(bench: Bench, before: Measured, after: Measured, off: Measured | None = None) -> Knowledge:
+    """Both measurements side by side.
+
+    Args:
+        off: a third one, of the same network with its adapters switched off; it does not count in the headline.
+    """
     asked = {each.probe.name: each.probe for each in bench.probes.asked}
     lucky = {
         (probe, metric)
@@ -143,9 +149,11 @@ def what_was_kept(bench: Bench, before: Measured, after: Measured) -> Knowledge:
     notes = [
         f"{probe} {metric} was no better than chance before training and does not count." for probe, metric in lucky
     ]
-    return compare(
-        before, after,
+    both = partial(
+        compare,
         higher_is_better=lambda probe, metric: asked[probe].higher_is_better(metric),
         counts=lambda probe, metric: asked[probe].of_knowledge and (probe, metric) not in lucky,
         notes=(*bench.notes, *sorted(notes)), asked=bench.probes.by_name(),
     )  # fmt: skip
+    knowledge = both(before, after)
+    return knowledge if off is None else knowledge.beside(both(before, off), ADAPTERS_OFF)

@@ -4,6 +4,7 @@ Measurements are made on it and never on the network that learns: that one's lay
 its embedding may hold only the rows that training looks up, and its modes, hooks and random state must stay.
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,32 @@ def load_specimen(folder: Path, head: str, config: ModelConfig, device: torch.de
     return network.requires_grad_(False).to(device)
 
 
-def weights_of(network: nn.Module) -> Weights:
-    """The backbone's weights by their names in the base model, as they are now (not copies)."""
+def weights_of(network: nn.Module, *, adapters: bool = True) -> Weights:
+    """The backbone's weights by their names in the base model: of a plain network not copies, but what it learns with.
+
+    Args:
+        adapters: weights that have an adapter of ``peft`` are those with it merged in; False: those beneath it.
+    """
     base: Any = base_model_of(network)
-    weights: Weights = base.state_dict()
+    weights: Weights = dict(base.state_dict())
+    for name, layer in base.named_modules():
+        if has_adapter(layer):
+            plain = _merged(layer) if adapters else layer.base_layer
+            weights |= {f"{name}.{key}": tensor for key, tensor in plain.state_dict().items()}
     return weights
+
+
+def has_adapter(module: nn.Module) -> bool:
+    """Whether a module is one of ``peft``, around a layer that it adapts."""
+    return hasattr(module, "base_layer") and hasattr(module, "adapter_layer_names")
+
+
+def _merged(layer: Any) -> nn.Module:
+    """The adapted layer as a plain one, made of a copy: to merge and to undo it would not give the same bits again."""
+    copied = copy.deepcopy(layer)
+    copied.merge(safe_merge=True)
+    plain: nn.Module = copied.get_base_layer()
+    return plain
 
 
 @torch.no_grad()

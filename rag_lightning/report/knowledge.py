@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rag_lightning.tasks.evaluation import Table
@@ -60,6 +60,11 @@ class Knowledge:
             values |= {f"{name}/before": row.before, f"{name}/after": row.after, f"{name}/kept": row.kept}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
+    def beside(self, other: "Knowledge", name: str) -> "Knowledge":
+        """This one with the rows of another measurement, called ``<name>/<probe>``, which do not count."""
+        rows = tuple(replace(row, probe=f"{name}/{row.probe}", counts=False) for row in other.rows)
+        return replace(self, rows=self.rows + rows)
+
     def table(self) -> Table:
         """The probes' metrics, without those of single layers."""
         rows = tuple(
@@ -74,7 +79,7 @@ class Knowledge:
 
     def layers(self, metric: str) -> dict[int, float]:
         """By layer, from 0 (what goes into the first one), a metric after training."""
-        found = ((row, _LAYER.fullmatch(row.metric)) for row in self.rows)
+        found = ((row, _LAYER.fullmatch(row.metric)) for row in self.rows if "/" not in row.probe)
         return {int(match[1]): row.after for row, match in found if match and match[2] == metric}
 
     def to_json(self) -> dict[str, Any]:

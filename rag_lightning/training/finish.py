@@ -23,7 +23,7 @@ from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
-from rag_lightning.training.knowledge import knowledge_after
+from rag_lightning.training.knowledge import knowledge_after, weights_beneath
 from rag_lightning.training.plan import Plan
 
 _PREDICT = "python -m rag_lightning.predict run={} text={}"
@@ -52,8 +52,9 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untraine
     evaluations = with_scores_before(evaluate_splits(parts), untrained)
     metrics = {f"{e.split}/{name}": float(value) for e in evaluations for name, value in e.metrics.items()}
     if is_rank_zero():
+        beneath = weights_beneath(plan, parts.network)
         export(plan, parts, folder.model)
-        knowledge = knowledge_after(plan, parts.network)
+        knowledge = knowledge_after(plan, parts.network, beneath)
         info = run_info(plan, folder, parts, seconds, knowledge)
         write_report(folder.path, info, evaluations)
         for evaluation in evaluations:

@@ -10,6 +10,7 @@ from torch import nn
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.probe.during import DuringTraining
 from rag_lightning.probe.measure import Subject, measure, measure_pretrained, set_up, what_was_kept
+from rag_lightning.probe.specimen import Weights, has_adapter, weights_of
 from rag_lightning.report.knowledge import Knowledge, compare
 from rag_lightning.report.terminal import print_knowledge
 from rag_lightning.training.folder import RunFolder
@@ -41,13 +42,25 @@ def probing(plan: "Plan") -> list[Callback]:
     return [DuringTraining(subject_of(plan), probes, probes.every)] if probes and probes.every is not None else []
 
 
-def knowledge_after(plan: "Plan", network: nn.Module) -> Knowledge | None:
-    """What was kept by a network whose weights are the chosen ones; None without probes."""
+def weights_beneath(plan: "Plan", network: nn.Module) -> Weights | None:
+    """A copy of the weights beneath a network's adapters, before these are merged; None where nobody asks for it."""
+    if not plan.probes or not any(has_adapter(module) for module in network.modules()):
+        return None
+    return {name: tensor.clone() for name, tensor in weights_of(network, adapters=False).items()}
+
+
+def knowledge_after(plan: "Plan", network: nn.Module, beneath: Weights | None = None) -> Knowledge | None:
+    """What was kept by a network whose weights are the chosen ones; None without probes.
+
+    Args:
+        beneath: of :func:`weights_beneath`, measured too.
+    """
     if not plan.probes:
         return None
     bench = set_up(subject_of(plan), plan.probes)
     before = measure_pretrained(bench)
-    return what_was_kept(bench, before, measure(bench, network))
+    after = measure(bench, network)
+    return what_was_kept(bench, before, after, None if beneath is None else measure(bench, beneath))
 
 
 def lacks_probes(plan: "Plan", folder: RunFolder) -> bool:
