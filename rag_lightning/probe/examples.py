@@ -63,6 +63,11 @@ def limited(records: Sequence[Any], limit: int | None, seed: int) -> list[Any]:
     return [records[place] for place in sorted(order[:limit])]
 
 
+def above_chance(chance: float, number: int) -> float:
+    """The share from which on luck (two standard errors of ``number`` guesses) is no explanation."""
+    return chance + 2 * float(np.sqrt(chance * (1 - chance) / max(number, 1)))
+
+
 def content_of(*parts: Any) -> str:
     """Fingerprint of texts and numbers."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False, default=str).encode("utf-8", "replace")).hexdigest()

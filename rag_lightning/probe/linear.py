@@ -7,6 +7,7 @@ examples of the same data that it did not learn from.
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from rag_lightning.data.records import Record
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.model.tokenizer import load_tokenizer
-from rag_lightning.probe.examples import content_of, limited
+from rag_lightning.probe.examples import above_chance, content_of, limited
 from rag_lightning.probe.probe import Prepared, Probe, ProbeOptions, Scores, Setting
 from rag_lightning.probe.states import batches, encode_texts, last_states, text_vectors
 
@@ -84,9 +85,18 @@ def prepare(setting: Setting, options: LinearOptions) -> Prepared:
             scores |= _scores(task, guessed)
         return scores
 
+    floors = {f"{task.name}/accuracy": _luck(task.test.labels) for task in tasks if not task.of_words}
     return Prepared(
-        measure, content_of([vars(part) for task in tasks for part in (task.train, task.test)]), tuple(notes)
+        measure,
+        content_of([vars(part) for task in tasks for part in (task.train, task.test)]),
+        tuple(notes),
+        floors,
     )
+
+
+def _luck(labels: Sequence[str]) -> float:
+    """What always saying the most frequent label may score."""
+    return above_chance(max(Counter(labels).values()) / len(labels), len(labels))
 
 
 def _task(name: str, data: DataConfig, of_words: bool, setting: Setting, options: LinearOptions) -> Task:

@@ -16,7 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from rag_lightning.data import samples
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import is_causal
-from rag_lightning.probe.examples import content_of, limited
+from rag_lightning.probe.examples import above_chance, content_of, limited
 from rag_lightning.probe.language import next_token_losses
 from rag_lightning.probe.probe import Prepared, Probe, ProbeOptions, Scores, Setting
 from rag_lightning.probe.states import batches
@@ -119,11 +119,6 @@ def joined(tokenizer: Any, prompt: str, answer: str) -> tuple[list[int], int]:
     whole: list[int] = tokenizer(f"{prompt.rstrip()} {answer.strip()}", verbose=False)["input_ids"]
     same = next((n for n, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), min(len(alone), len(whole)))
     return whole, max(1, min(same, len(whole) - 1))
-
-
-def above_chance(chance: float, number: int) -> float:
-    """The share from which on luck (two standard errors of ``number`` guesses) is no explanation."""
-    return chance + 2 * float(np.sqrt(chance * (1 - chance) / max(number, 1)))
 
 
 PROBE = Probe(

@@ -15,10 +15,9 @@ from rag_lightning.data.load import content_fingerprint
 from rag_lightning.data.options import DataConfig
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import is_causal
-from rag_lightning.probe.examples import SplitName, content_of, examples
+from rag_lightning.probe.examples import SplitName, above_chance, content_of, examples
 from rag_lightning.probe.linear import TEXTS
 from rag_lightning.probe.probe import Prepared, Probe, ProbeOptions, Scores, Setting
-from rag_lightning.probe.prompts import above_chance
 from rag_lightning.probe.states import encode_texts, text_vectors
 
 

@@ -3,12 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from command_line import Command
 from crashes import Crash, crash_after, fail, weights
 
+from rag_lightning.callbacks.dashboard import WandbDashboard
 from rag_lightning.report.history import read_history
+from rag_lightning.report.knowledge import Kept, Knowledge
 from rag_lightning.train import train
 
 Overrides = Callable[..., list[str]]
@@ -107,3 +111,18 @@ def test_the_command_refuses_in_words(run: Command, tmp_path: Path) -> None:
     assert none.code == 2 and "no probe is chosen" in none.err
     random = run("train", "task=ner", "model=minilm", "probe=drift", "model.random_init=true")
     assert random.code == 2 and "knows nothing that could be kept" in random.err
+
+
+def test_the_dashboard_gets_summary_and_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary: dict[str, float] = {}
+    logged: dict[str, Any] = {}
+    wandb_run = SimpleNamespace(summary=summary, log=logged.update)
+    monkeypatch.setattr("rag_lightning.callbacks.dashboard._table", lambda columns, rows: [columns, *rows])
+    dashboard = WandbDashboard()
+    monkeypatch.setattr(dashboard, "_runs", lambda: [wandb_run])
+    dashboard.log_knowledge(Knowledge((Kept("similarity", "spearman", 0.8, 0.6, 0.75, True),)))
+    assert summary == {
+        "probe/kept": 0.75, "probe/similarity/spearman/before": 0.8, "probe/similarity/spearman/after": 0.6,
+        "probe/similarity/spearman/kept": 0.75,
+    }  # fmt: skip
+    assert logged["probe/what_was_kept"][1] == ("similarity", "spearman", 0.8, 0.6, "75.0 %")
