@@ -49,7 +49,7 @@ def check_retention(chosen: Chosen, situation: Situation, strategy: str) -> None
 
 def reads_text(chosen: Chosen) -> bool:
     """Whether general text takes part in training."""
-    return any(method.reads_text for method, _ in chosen.values())
+    return any(method.reads_text and options.in_force for method, options in chosen.values())
 
 
 def general_rows(config: DataConfig, situation: Situation, longest: int, *, trust_remote_code: bool) -> GeneralRows:

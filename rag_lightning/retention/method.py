@@ -19,6 +19,11 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def in_force(self) -> bool:
+        """Whether the method does anything."""
+        return True
+
 
 class Weighted(Options):
     """Options of a method that adds a term to the loss."""
@@ -27,6 +32,10 @@ class Weighted(Options):
     schedule: Literal["constant", "rise", "fall"] = Field(
         "constant", description="of the weight over the training: constant, from 0 up to it, or from it down to 0"
     )
+
+    @property
+    def in_force(self) -> bool:
+        return self.weight > 0
 
     def weight_at(self, progress: float) -> float:
         """The weight when ``progress`` (0 to 1) of the training is done."""
@@ -109,7 +118,7 @@ class Method:
         options: the model of its YAML.
         build: ``(options, setting)`` -> its hooks, with the network as it came from pretraining.
         check: ``(options, situation)``: raises a UserError for what it cannot go with, before a model is loaded.
-        reads_text: whether general text takes part.
+        reads_text: whether general text takes part, where the method is in force.
     """
 
     options: type[Any]

@@ -22,6 +22,7 @@ class Outcome:
     reason: str | None
     folder: str | None
     by_label: Mapping[str, float] = field(default_factory=dict)  # F1 of each label
+    kept: Mapping[str, float] = field(default_factory=dict)  # of each probe, and the worst as "kept"
 
 
 @dataclass(frozen=True)

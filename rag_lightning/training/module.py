@@ -59,7 +59,7 @@ class FineTuning(pl.LightningModule):
         self._decoded: list[dict[str, Any]] = []
         self._loss_sum, self._loss_count = 0.0, 0.0
         self._pending: tuple[Tensor, str] | None = None
-        self._batch_idx, self._last_step = 0, 0
+        self._batch_idx = 0
 
     def forward(self, batch: Batch) -> Any:
         """The network's outputs for a batch, as the task's output kind reads them."""
@@ -98,9 +98,13 @@ class FineTuning(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.retention.add_gradient(self._step())
 
-    def _step(self) -> Step:
-        steps = self.optimization.steps if self.optimization is not None else 1
-        return Step(self.global_step, min(1.0, self.global_step / steps), self.global_rank, self.trainer.world_size)
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.retention.after_step(self._step(done=1))  # here, because callbacks save before the module's own hook
+
+    def _step(self, done: int = 0) -> Step:
+        steps, number = self.optimization.steps if self.optimization is not None else 1, self.global_step + done
+        return Step(number, min(1.0, number / steps), self.global_rank, self.trainer.world_size)
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""
@@ -116,12 +120,6 @@ class FineTuning(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.device.type == "cpu":
             self.check_loss()
-        if self.global_step > self._last_step:  # not between the micro-batches of a step
-            self._last_step = self.global_step
-            self.retention.after_step(self._step())
-
-    def on_fit_start(self) -> None:
-        self._last_step = self.global_step
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.check_loss()  # weights after a NaN must never become a resume point
