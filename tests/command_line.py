@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
+from rag_lightning.probe import __main__ as probe
 from rag_lightning.rules import __main__ as rules
 
 MAINS = {
@@ -17,6 +18,7 @@ MAINS = {
     "compare": compare.main,
     "sequence": sequence.main,
     "rules": rules.main,
+    "probe": probe.main,
 }
 
 

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.report.text import shorten
 from rag_lightning.tasks.evaluation import Confusion, Evaluation
 
@@ -94,6 +95,14 @@ class WandbDashboard(Callback):
                 panels[f"{split}/mistakes"] = _table(columns, rows)
             if panels:
                 run.log(panels)
+
+    @rank_zero_only
+    def log_knowledge(self, knowledge: Knowledge) -> None:
+        """Add what was kept of the pretrained model's knowledge: ``probe/…`` in the summary, and the table."""
+        table = knowledge.table()
+        for run in self._runs():
+            run.summary.update({f"probe/{name}": value for name, value in knowledge.metrics().items()})
+            run.log({f"probe/{_slug(table.title)}": _table(table.columns, table.rows)})
 
     @rank_zero_only
     def log_model_folder(self, folder: Path, metadata: dict[str, Any] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 # Keys that change where and how fast a run is computed, or how it is shown, but not its result.
 NO_PART_OF_A_RUN = {
-    "output_dir", "run", "force", "logger",
+    "output_dir", "run", "force", "logger", "probe",
     "batching.workers", "batching.eval_tokens", "encoding.cache",
     "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
     "data.path", "data.unlabelled", "general_text.path", "model.path",

@@ -78,6 +78,9 @@ class TrainConfig(Strict):
     optimizer: dict[str, Any]
     scheduler: SchedulerConfig
     trainer: dict[str, Any]
+    probe: dict[str, Any] = Field(
+        default_factory=dict, description="probes by name; checked by each probe's own options"
+    )
     callbacks: dict[str, dict[str, Any]] | None = None
     logger: dict[str, dict[str, Any]] | None = None
     batching: BatchingConfig
@@ -100,6 +103,13 @@ class EvaluateConfig(Strict):
     output: str | None = Field(None, description="folder for the report; null: inside the run's folder")
     trainer: dict[str, Any]
     eval_tokens: int = Field(4096, ge=1)
+
+
+class ProbeRunConfig(Strict):
+    run: str
+    probe: dict[str, Any] = Field(description="as in training")
+    general_text: DataConfig | None = Field(None, description="null: the run's own")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
 
 
 class PredictConfig(Strict):

@@ -145,6 +145,10 @@ def validate_train(config: DictConfig | dict[str, Any]) -> Any:
 
     task = get_task(checked.task)
     parse(task.options, checked.task, "task")
+    if checked.probe:
+        from rag_lightning.probe.registry import read_probes
+
+        read_probes(checked.probe)
     chosen_methods(checked.retention)
     check_target("optimizer", checked.optimizer)
     check_trainer_node(checked.trainer)

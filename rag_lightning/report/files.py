@@ -45,7 +45,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def write_metrics(folder: Path, info: RunInfo, evaluations: list[Evaluation]) -> None:
-    """``metrics.json``: the run's identity, the headline score, and every split's metrics."""
+    """``metrics.json``: the run's identity, the headline score, every split's metrics and those of the probes."""
     main = main_evaluation(evaluations)
     result: dict[str, Any] = {
         "name": info.name,
@@ -63,6 +63,8 @@ def write_metrics(folder: Path, info: RunInfo, evaluations: list[Evaluation]) ->
         "metrics": {evaluation.split: evaluation.metrics for evaluation in evaluations},
         "versions": info.versions,
     }
+    if info.knowledge is not None:
+        result["metrics"]["probe"] = info.knowledge.metrics()
     if main is not None:
         result["headline"] = {
             "split": main.split,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.tasks.evaluation import Evaluation
 
 
@@ -44,6 +45,7 @@ class RunInfo:
         history: the run's ``history.jsonl``; None leaves the curves out.
         usage: (title, shell or Python snippet) for using the run again.
         card: None leaves the model card out.
+        knowledge: what the probes say; None: there were none.
     """
 
     name: str
@@ -64,6 +66,7 @@ class RunInfo:
     notes: list[str] = field(default_factory=list)
     usage: list[tuple[str, str]] = field(default_factory=list)
     card: CardInfo | None = None
+    knowledge: Knowledge | None = None
 
 
 def main_evaluation(evaluations: list[Evaluation]) -> Evaluation | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_lightning.report.info import RunInfo, file_name, main_evaluation
+from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.report.text import cell, count, duration, shorten
 from rag_lightning.tasks.evaluation import Evaluation, Table
 
@@ -20,6 +21,8 @@ def render_report(folder: Path, info: RunInfo, evaluations: list[Evaluation]) ->
     if (folder / "curves.png").is_file():
         parts.append("## Training\n\n![Curves of the training](curves.png)")
     parts += [_evaluation(folder, evaluation, evaluations) for evaluation in ordered]
+    if info.knowledge is not None:
+        parts.append(_knowledge(folder, info.knowledge))
     if info.notes:
         parts.append("## Notes\n\n" + _bullets(info.notes))
     if info.usage:
@@ -127,6 +130,16 @@ def _evaluation(folder: Path, evaluation: Evaluation, evaluations: list[Evaluati
 def _table(one: Table) -> str:
     note = f"\n\n*{escape(one.note)}*" if one.note else ""
     return f"### {escape(one.title)}\n\n{table(one.columns, list(one.rows))}{note}"
+
+
+def _knowledge(folder: Path, knowledge: Knowledge) -> str:
+    one = knowledge.table()
+    blocks = [f"## {escape(one.title)}", table(one.columns, list(one.rows)), f"*{escape(one.note)}*"]
+    if (folder / "kept.png").is_file():
+        blocks.append("![What was kept, and how far the layers moved](kept.png)")
+    if knowledge.notes:
+        blocks.append(_bullets(list(knowledge.notes)))
+    return "\n\n".join(blocks)
 
 
 def _mistakes(evaluation: Evaluation) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rag_lightning.report.info import RunInfo, main_evaluation
+from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.report.text import cell, count, duration
 from rag_lightning.tasks.evaluation import Evaluation, Table
 
@@ -20,6 +21,8 @@ CONTENTS = (
     ("predictions.jsonl", "every example with gold and predicted"),
     ("curves.png", "loss, score, learning rate, speed"),
     ("confusion.png", "gold against predicted"),
+    ("kept.png", "what was kept of what the model knew"),
+    ("probe.json", "the same, for programs"),
     ("history.jsonl", "every logged number"),
     ("config.yaml", "the whole configuration"),
     ("model", "the exported model, a Hugging Face folder"),
@@ -49,9 +52,21 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
     _print_notes(evaluation.notes, console)
 
 
+def print_knowledge(knowledge: Knowledge, console: Console | None = None) -> None:
+    """The table of what was kept, and every note on it."""
+    console = console or make_console()
+    one = knowledge.table()
+    console.print(Text(f"\n{one.title}", "bold"))
+    console.print(_table(one))
+    console.print(Text(one.note, "dim"))
+    _print_notes(list(knowledge.notes), console)
+
+
 def print_closing(folder: Path, info: RunInfo, evaluations: list[Evaluation], console: Console | None = None) -> None:
     """A panel with the score and where everything lies, then the commands that use it, ready to be copied."""
     console = console or make_console()
+    if info.knowledge is not None:
+        print_knowledge(info.knowledge, console)
     content = Group(_summary(info, evaluations), Text(), _contents(folder))
     console.print(Panel(content, title=Text(_shown(folder), "bold"), box=box.ROUNDED, padding=(0, 1)))
     _print_notes(info.notes, console)

@@ -62,7 +62,6 @@ class StudyConfig(BaseModel):
     keep_models: bool = Field(description="keep each run's exported model")
 
     _split = field_validator("shared", mode="before")(_words)
-
     _once = field_validator("shots", "seeds")(_each_once)
 
 
@@ -81,8 +80,8 @@ class ComparisonConfig(BaseModel):
     keep_models: bool = Field(description="keep each run's exported model")
 
     _split = field_validator("shared", mode="before")(_words)
-
     _once = field_validator("seeds")(_each_once)
+    _of_those = model_validator(mode="before")(_only_known)
 
 
 class SequenceConfig(BaseModel):

@@ -36,6 +36,7 @@ from rag_lightning.speed.precision import choose_precision
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
+from rag_lightning.training.knowledge import probing
 from rag_lightning.training.module import FineTuning
 from rag_lightning.training.optimization import Optimization, total_steps
 from rag_lightning.training.plan import Plan
@@ -188,7 +189,8 @@ def accelerator_of(trainer: dict[str, Any]) -> str:
 def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: WandbDashboard) -> pl.Trainer:
     """Lightning's Trainer with the plan's callbacks and loggers, and ours."""
     config = plan.config
-    ours: list[Callback] = [History(plan.folder), Throughput(), dashboard, resume]
+    # What is measured at a step is written before a resume point of that step.
+    ours: list[Callback] = [History(plan.folder), Throughput(), dashboard, *probing(plan), resume]
     if config.trainer.get("enable_progress_bar", True):
         ours.append(Progress(plan.task.headline))
     users = [instantiate(node) for node in (config.callbacks or {}).values()]

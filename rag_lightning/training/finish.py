@@ -15,6 +15,7 @@ from rag_lightning.model.pooling import choose_pooling, is_pooled, save_pooling
 from rag_lightning.model.tokenizer import load_tokenizer
 from rag_lightning.report.before import Scores, with_scores_before
 from rag_lightning.report.info import CardInfo, RunInfo
+from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.report.terminal import print_closing, print_evaluation
 from rag_lightning.report.write import write_report
 from rag_lightning.speed.accelerate import undo
@@ -22,6 +23,7 @@ from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
+from rag_lightning.training.knowledge import knowledge_after, weights_beneath
 from rag_lightning.training.plan import Plan
 
 _PREDICT = "python -m rag_lightning.predict run={} text={}"
@@ -50,13 +52,18 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untraine
     evaluations = with_scores_before(evaluate_splits(parts), untrained)
     metrics = {f"{e.split}/{name}": float(value) for e in evaluations for name, value in e.metrics.items()}
     if is_rank_zero():
+        beneath = weights_beneath(plan, parts.network)
         export(plan, parts, folder.model)
-        info = run_info(plan, folder, parts, seconds)
+        knowledge = knowledge_after(plan, parts.network, beneath)
+        info = run_info(plan, folder, parts, seconds, knowledge)
         write_report(folder.path, info, evaluations)
         for evaluation in evaluations:
             parts.dashboard.log_evaluation(evaluation)
             if evaluation.split == "test" or len(evaluations) == 1:
                 print_evaluation(evaluation)
+        if knowledge is not None:
+            parts.dashboard.log_knowledge(knowledge)
+            metrics |= {f"probe/{name}": value for name, value in knowledge.metrics().items()}
         parts.dashboard.log_model_folder(folder.model, metadata=metrics)
         shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the exported model holds the weights
         print_closing(folder.path, info, evaluations)
@@ -110,7 +117,9 @@ def _umask() -> int:
     return current
 
 
-def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> RunInfo:
+def run_info(
+    plan: Plan, folder: RunFolder, parts: Parts, seconds: float, knowledge: Knowledge | None = None
+) -> RunInfo:
     """What the report and the model card say of the run."""
     config, frozen = plan.config, parts.frozen
     pipeline = None if is_pooled(parts.network) else plan.task.pipeline
@@ -132,6 +141,7 @@ def run_info(plan: Plan, folder: RunFolder, parts: Parts, seconds: float) -> Run
         best_epoch=float(parts.resume.best_epoch + 1) if config.checkpoint.use == "best" else None,
         history=folder.path / "history.jsonl",
         notes=parts.notes,
+        knowledge=knowledge,
         usage=usage(folder.path, pipeline, plan.task),
         card=CardInfo(
             snippet=_snippet(pipeline, "FOLDER", plan.task.example)

@@ -1,6 +1,7 @@
 """What a run will be, known and checked before anything large is loaded or built."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ from rag_lightning.model.interface import PRETRAINED_HEADS, TEXT_HEADS, check_su
 from rag_lightning.model.load import window_length
 from rag_lightning.model.pooling import check_pooling, choose_pooling
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
+from rag_lightning.probe.registry import Probes, check_probes, read_probes
 from rag_lightning.retention.build import check_retention, reads_text
 from rag_lightning.retention.registry import Chosen, chosen_methods
 from rag_lightning.retention.setting import Situation
@@ -44,6 +46,8 @@ from rag_lightning.template.build import check_template, has_mask
 from rag_lightning.template.rendering import Rendering, rendering_of
 from rag_lightning.tuning.freeze import check_frozen_layers
 
+# Groups whose choice changes what is measured, not the run: probe itself, and data@probe.….
+_PROBING = re.compile(r"(.*@)?probe(\.|$)")
 MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
 
 
@@ -56,6 +60,7 @@ class Plan:
         head: the kind of head that the network needs: the output kind's, or the backbone's own at a {mask}.
         frozen_layers: of the model's layers, the lowest that do not learn.
         guide: rules and the ways in which they take part; ``rendering`` is the template.
+        probes: what is measured of what the pretrained model knew; no part of the fingerprint.
         retention: the methods that keep what the model knew, and ``situation`` what they may know of the run.
         content: fingerprint of the data; ``general_content`` of the general text, empty where none is read.
         fingerprint: of everything that changes the result.
@@ -72,6 +77,7 @@ class Plan:
     frozen_layers: int
     guide: Guide
     rendering: Rendering
+    probes: Probes
     retention: Chosen
     situation: Situation
     content: str
@@ -132,6 +138,7 @@ def make_plan(raw: DictConfig) -> Plan:
         check_meanings(guide, choose_pooling(model.folder, architecture, config.model, head))
     if is_cloze:
         check_mask_head(model.folder, architecture)
+    probes = check_probes(read_probes(config.probe), architecture, model.folder, random_init=config.model.random_init)
     embed = embedder_of(lambda: model.folder, config.model)
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
     plain, own_settings = to_plain(raw), settled(config.task, options)
@@ -157,7 +164,7 @@ def make_plan(raw: DictConfig) -> Plan:
     return Plan(
         config=validate_train(named), plain=to_plain(named), task=task, options=options,
         model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
-        rendering=rendering, retention=retention, situation=situation, content=content,
+        rendering=rendering, probes=probes, retention=retention, situation=situation, content=content,
         general_content=general_content,
         fingerprint=print_of_run, settings=settings, name=name, folder=folder,
     )  # fmt: skip
@@ -201,7 +208,7 @@ def _guidance_print(guide: Guide, rendering: Rendering) -> str:
 
 def _settings(raw: DictConfig, plain: dict[str, Any]) -> dict[str, Any]:
     """What a user would type for this run: groups that are not the default, then single settings."""
-    chosen = group_choices(raw)
+    chosen = {group: choice for group, choice in group_choices(raw).items() if not _PROBING.match(group)}
     bringing = ("task", "recipe")  # these choose options of other groups
     default_choices, _ = _defaults(tuple(f"{group}={chosen[group]}" for group in bringing if group in chosen))
     recipe = {"recipe": chosen["recipe"]} if chosen.get("recipe", "none") != "none" else {}

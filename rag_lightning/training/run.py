@@ -21,6 +21,7 @@ from rag_lightning.training.before import scores_before
 from rag_lightning.training.build import Parts, build, say_what_runs
 from rag_lightning.training.finish import finish
 from rag_lightning.training.folder import RunFolder
+from rag_lightning.training.knowledge import lacks_probes, measure_finished, say_before
 from rag_lightning.training.plan import Plan, make_plan, run_identity
 from rag_lightning.training.resume import newest_whole
 from rag_lightning.training.stages import learn
@@ -60,6 +61,8 @@ def run(raw: DictConfig) -> RunResult:
         if plan.config.force and is_rank_zero():
             folder.clear()
         if folder.finished():
+            if is_rank_zero() and lacks_probes(plan, folder):
+                measure_finished(plan, folder)
             return _already_done(plan, folder)
         return _do(plan, folder)
 
@@ -102,6 +105,7 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
             if point is not None:
                 say(f"  resuming from {point.name}")
             untrained = scores_before(plan.task, parts, folder)
+            say_before(plan)
             _learn(plan, parts, stop, point)
             metrics = finish(plan, folder, parts, before + time.monotonic() - began, untrained)
         state = {"state": "finished", "metrics": metrics}

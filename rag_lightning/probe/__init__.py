@@ -1,0 +1,1 @@
+"""What a fine-tuned model has kept of what the pretrained one knew."""

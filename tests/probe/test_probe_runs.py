@@ -1,0 +1,128 @@
+"""Probes of whole runs: the same training with and without, and results wherever a reader looks."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command_line import Command
+from crashes import Crash, crash_after, fail, weights
+
+from rag_lightning.callbacks.dashboard import WandbDashboard
+from rag_lightning.report.history import read_history
+from rag_lightning.report.knowledge import Kept, Knowledge
+from rag_lightning.train import train
+
+Overrides = Callable[..., list[str]]
+PROBES = [
+    "probe=[drift,similarity]", "probe.drift.limit=10", "probe.drift.during=4", "probe.similarity.limit=30",
+    "probe.similarity.during=20",
+]  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+def test_probing_changes_no_weight_and_no_name_of_a_run(tiny_run: Overrides, tmp_path: Path) -> None:
+    plain = train(tiny_run("tuning.frozen_layers=1", f"output_dir={tmp_path}/plain"))
+    probed = train(tiny_run("tuning.frozen_layers=1", *PROBES, "probe.every=1", f"output_dir={tmp_path}/probed"))
+    assert weights(plain.folder) == weights(probed.folder)
+    assert plain.folder.name == probed.folder.name
+    scores = {name: value for name, value in probed.metrics.items() if not name.startswith("probe/")}
+    assert scores == plain.metrics
+
+
+def test_results_are_in_every_place(tiny_run: Overrides, capsys: pytest.CaptureFixture[str]) -> None:
+    result = train(tiny_run(*PROBES, "probe.every=2"))
+    out = capsys.readouterr().out
+    assert "What was kept" in out and "before: drift cka 1.000" in out
+    metrics = json.loads((result.folder / "metrics.json").read_text())["metrics"]["probe"]
+    for key in ("before", "after", "kept"):
+        assert metrics[f"similarity/spearman/{key}"] == result.metrics[f"probe/similarity/spearman/{key}"]
+    assert metrics["drift/layer/2/cka/after"] < 1
+    assert metrics["drift/layer/2/distance/after"] > 0
+    report = (result.folder / "report.md").read_text()
+    assert "## What was kept" in report and "| drift | cka | 1.000 |" in report and "![What was kept" in report
+    assert (result.folder / "kept.png").stat().st_size > 1000
+    rows = [row for row in read_history(result.folder / "history.jsonl") if "probe/drift/cka" in row]
+    steps = [row["step"] for row in rows]
+    assert steps == list(range(0, 2 * len(steps), 2)) and len(steps) > 3
+    assert rows[0]["probe/drift/cka"] == pytest.approx(1)
+    assert rows[-1]["probe/drift/distance"] > rows[1]["probe/drift/distance"] > 0
+
+
+def test_a_run_that_broke_off_has_the_same_history(
+    tiny_run: Overrides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*PROBES, "probe.every=2", "checkpoint.every_steps=2"]
+    whole = train(tiny_run(*asked, f"run.folder={tmp_path}/whole"))
+    cut = tiny_run(*asked, f"run.folder={tmp_path}/cut")
+    with monkeypatch.context() as patch:
+        crash_after(patch, 5, fail)
+        with pytest.raises(Crash):
+            train(cut)
+    assert weights(train(cut).folder) == weights(whole.folder)
+    of_probes = [
+        [{k: v for k, v in row.items() if k.startswith(("step", "probe/"))} for row in read_history(path)]
+        for path in (whole.folder / "history.jsonl", tmp_path / "cut" / "history.jsonl")
+    ]
+    assert of_probes[0] == of_probes[1]
+
+
+def test_accumulated_gradients_are_probed_once_a_step(tiny_run: Overrides) -> None:
+    result = train(tiny_run(*PROBES, "probe.every=1", "trainer.accumulate_grad_batches=2"))
+    lines = (result.folder / "history.jsonl").read_text().splitlines()
+    steps = [row["step"] for row in map(json.loads, lines) if "probe/drift/cka" in row]
+    assert steps == list(range(len(steps))) and len(steps) > 3
+
+
+def test_the_command_measures_a_finished_run_as_the_training_would(
+    tiny_run: Overrides, tmp_path: Path, run: Command
+) -> None:
+    probed = train(tiny_run(*PROBES, f"output_dir={tmp_path}/probed"))
+    plain = train(tiny_run(f"output_dir={tmp_path}/plain"))
+    outcome = run("probe", f"run={plain.folder}", *PROBES)
+    assert outcome.code == 0 and "What was kept" in outcome.out
+    for file in ("metrics.json", "probe.json"):
+        assert (plain.folder / file).is_file()
+    found = [json.loads((each.folder / "metrics.json").read_text())["metrics"]["probe"] for each in (plain, probed)]
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert found[0]["drift/cka/after"] < 1
+
+
+def test_a_finished_run_that_is_asked_more_is_measured_without_training(tiny_run: Overrides) -> None:
+    first = train(tiny_run())
+    written = (first.folder / "model" / "model.safetensors").stat().st_mtime_ns
+    again = train(tiny_run(*PROBES))
+    assert again.already_done
+    assert again.metrics["probe/drift/cka/after"] < 1
+    assert again.metrics["test/f1"] == first.metrics["test/f1"]
+    assert (first.folder / "model" / "model.safetensors").stat().st_mtime_ns == written
+    before = (first.folder / "probe.json").stat().st_mtime_ns
+    train(tiny_run(*PROBES))
+    assert (first.folder / "probe.json").stat().st_mtime_ns == before
+
+
+def test_the_command_refuses_in_words(run: Command, tmp_path: Path) -> None:
+    missing = run("probe", f"run={tmp_path}")
+    assert missing.code == 2 and "not a run's folder" in missing.err
+    none = run("probe", f"run={tmp_path}", "probe=none")
+    assert none.code == 2 and "no probe is chosen" in none.err
+    random = run("train", "task=ner", "model=minilm", "probe=drift", "model.random_init=true")
+    assert random.code == 2 and "knows nothing that could be kept" in random.err
+
+
+def test_the_dashboard_gets_summary_and_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary: dict[str, float] = {}
+    logged: dict[str, Any] = {}
+    wandb_run = SimpleNamespace(summary=summary, log=logged.update)
+    monkeypatch.setattr("rag_lightning.callbacks.dashboard._table", lambda columns, rows: [columns, *rows])
+    dashboard = WandbDashboard()
+    monkeypatch.setattr(dashboard, "_runs", lambda: [wandb_run])
+    dashboard.log_knowledge(Knowledge((Kept("similarity", "spearman", 0.8, 0.6, 0.75, True),)))
+    assert summary == {
+        "probe/kept": 0.75, "probe/similarity/spearman/before": 0.8, "probe/similarity/spearman/after": 0.6,
+        "probe/similarity/spearman/kept": 0.75,
+    }  # fmt: skip
+    assert logged["probe/what_was_kept"][1] == ("similarity", "spearman", 0.8, 0.6, "75.0 %")
