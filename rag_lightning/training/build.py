@@ -26,6 +26,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.guidance.checks import check_pool
 from rag_lightning.guidance.equip import equip_network, equip_task
 from rag_lightning.model.head_weights import missing_head_weights
+from rag_lightning.model.interface import PRETRAINED_HEADS
 from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
@@ -34,12 +35,15 @@ from rag_lightning.speed.precision import choose_precision
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
+from rag_lightning.training.learned import never_learning
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.optimization import Optimization, total_steps
+from rag_lightning.training.optimization import Optimization, steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
-from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
+from rag_lightning.tuning.freeze import FreezeSummary, keep_frozen_in_eval
+from rag_lightning.tuning.gradual import Unfreezing, depths, schedule
+from rag_lightning.tuning.way import prepare
 
 SHOWN = 600  # characters of the first input
 MOST_EXAMPLES = 2_500  # whose mean a label's meaning takes in; with more the start does not matter
@@ -95,7 +99,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         plan.model.folder, plan.head, data.labels, config.model, config.seed,
         pad_token_id=data.words.tokenizer.pad_token_id,
     )  # fmt: skip
-    frozen = freeze(network, plan.frozen_layers)
+    frozen = prepare(network, config.tuning, plan.frozen_layers, head_is_new=_head_is_new(plan), seed=config.seed)
     examples = data.loader("train") if len(data.splits["train"]) <= MOST_EXAMPLES else ()
     equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers, examples)
     task = equip_task(plan.task, plan.guide, network, data.labels)
@@ -121,13 +125,16 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         keep_frozen_in_eval(network, plan.frozen_layers)
 
     set_train_mode(network)
+    batches = data.batches_per_epoch()
+    steps = total_steps(config.trainer, batches)
     module = FineTuning(
         network, task, data.labels, lambda split: data.splits[data.learn_from if split == "train" else split].records,
         optimization=Optimization(
-            config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
-            config.tuning.head_lr, speed,
+            config.optimizer, config.scheduler, steps, config.tuning.head_lr, speed, config.tuning.layer_decay
         ),
         set_train_mode=set_train_mode, seed=config.seed,
+        unfreezing=unfreezing_of(plan, network, steps, steps_of_epoch(config.trainer, batches)),
+        never_learning=never_learning(network),
     )  # fmt: skip
     lower = plan.task.lower_is_better
     monitor = f"validation/{plan.task.headline}"
@@ -137,6 +144,22 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     return Parts(
         data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer, head_notes(plan)
     )
+
+
+def unfreezing_of(plan: Plan, network: Any, steps: int, steps_of_epoch: int) -> Unfreezing | None:
+    """What changes from step to step which layers learn, in a fit of ``steps``; None where nothing does."""
+    unfreeze = plan.config.tuning.unfreeze
+    if unfreeze.every is None:
+        return None
+    made = schedule(unfreeze, depths(plan.architecture, plan.head, plan.frozen_layers), steps, steps_of_epoch)
+    return None if made is None else Unfreezing(network, made)
+
+
+def _head_is_new(plan: Plan) -> bool:
+    """Whether the head has no pretrained weights; those of a head that reads or writes words may be there."""
+    if plan.head == "text":
+        return plan.config.model.random_init
+    return plan.head not in PRETRAINED_HEADS or plan.config.model.random_init or bool(head_notes(plan))
 
 
 def head_notes(plan: Plan) -> tuple[str, ...]:

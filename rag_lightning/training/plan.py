@@ -38,7 +38,8 @@ from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
 from rag_lightning.template.build import check_template, has_mask
 from rag_lightning.template.rendering import Rendering, rendering_of
-from rag_lightning.tuning.freeze import check_frozen_layers
+from rag_lightning.tuning.options import TuningConfig, idle_settings
+from rag_lightning.tuning.way import check_tuning
 
 MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
 
@@ -101,7 +102,7 @@ def make_plan(raw: DictConfig) -> Plan:
     head = CLOZE_HEAD if is_cloze else task.output.head
     check_supported(architecture.model_type, head)
     window_length(architecture, config.model.max_length)
-    frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, head)
+    frozen_layers = check_tuning(config.tuning, architecture, head, config.optimizer, config.trainer)
     ways = ways_for(task, config.guidance)
     ways = for_mask(ways, config.model.pooling) if is_cloze else ways
     guide = Guide(load_rules(config.rules, rules_origin(raw)), ways, task.of_tokens)
@@ -122,9 +123,8 @@ def make_plan(raw: DictConfig) -> Plan:
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
     plain, own_settings = to_plain(raw), settled(config.task, options)
     task_settings = {"task": {**plain["task"], **own_settings}}
-    own = identity(
-        {**plain, **task_settings}, content, model.fingerprint, _guidance_print(guide, rendering), _idle(guide, head)
-    )
+    idle = _idle(guide, head, config.tuning)
+    own = identity({**plain, **task_settings}, content, model.fingerprint, _guidance_print(guide, rendering), idle)
     print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
     name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
@@ -156,12 +156,13 @@ def settled(given: dict[str, Any], options: Any) -> dict[str, Any]:
 def run_identity(plan: Plan) -> dict[str, Any]:
     """All that makes the run what it is, as flat keys."""
     guidance = _guidance_print(plan.guide, plan.rendering)
-    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, _idle(plan.guide, plan.head))
+    idle = _idle(plan.guide, plan.head, plan.config.tuning)
+    return identity(plan.plain, plan.content, plan.model.fingerprint, guidance, idle)
 
 
-def _idle(guide: Guide, head: str) -> set[str]:
+def _idle(guide: Guide, head: str, tuning: TuningConfig) -> set[str]:
     """The settings that have no effect in a run."""
-    return guide.idle_settings | (set() if head == "text" else {"generation"})
+    return guide.idle_settings | idle_settings(tuning) | (set() if head == "text" else {"generation"})
 
 
 def _guidance_print(guide: Guide, rendering: Rendering) -> str:
