@@ -106,7 +106,7 @@ def export_adapter(plan: Plan, parts: Parts, folder: Path) -> None:
     """Where adapters learned: themselves in a folder of their own, and then merged into the network."""
     shutil.rmtree(folder, ignore_errors=True)
     added = set(equipment_of(parts.network))
-    if save_adapter(parts.network, plan.head, added, plan.config.model.name, folder):
+    if save_adapter(parts.network, plan.head, added, _backbone(plan), folder):
         merge_adapters(parts.network)
 
 
@@ -115,13 +115,19 @@ def adapter_usage(plan: Plan, parts: Parts, folder: Path) -> tuple[list[str], li
     adapter = folder / ADAPTER
     if not adapter.is_dir():
         return [], []
-    own, merged = size_of(adapter) / 1e6, size_of(folder / "model") / 1e6
+    own, merged = size_of(adapter) / 1e3, size_of(folder / "model") / 1e6
     note = (
-        f"The {plan.config.tuning.adapter.kind} adapters and the head that learned are {own:.2f} MB in adapter/ "
+        f"The {plan.config.tuning.adapter.kind} adapters and the head that learned are {own:,.0f} kB in adapter/ "
         f"(peft's format, for the original backbone); model/ ({merged:.0f} MB) is the backbone with them merged in."
     )
-    snippet = usage_of(parts.network, plan.config.model.name, adapter)
+    snippet = usage_of(parts.network, _backbone(plan), adapter)
     return [note], [("Put the adapter on the original backbone", snippet)]
+
+
+def _backbone(plan: Plan) -> str:
+    """Where a reader finds the backbone: its folder, or its name on the Hub."""
+    path = plan.config.model.path
+    return plan.config.model.name if path is None else str(path)
 
 
 def _umask() -> int:
