@@ -25,8 +25,6 @@ from rag_lightning.encoding.render import words_of
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.checks import check_pool
 from rag_lightning.guidance.equip import equip_network, equip_task
-from rag_lightning.model.head_weights import missing_head_weights
-from rag_lightning.model.interface import PRETRAINED_HEADS
 from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
@@ -41,8 +39,8 @@ from rag_lightning.training.optimization import Optimization, steps_of_epoch, to
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
+from rag_lightning.training.what_learns import head_is_new, head_notes, unfreezing_of
 from rag_lightning.tuning.freeze import FreezeSummary, keep_frozen_in_eval
-from rag_lightning.tuning.gradual import Unfreezing, depths, schedule
 from rag_lightning.tuning.way import prepare
 
 SHOWN = 600  # characters of the first input
@@ -99,7 +97,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         plan.model.folder, plan.head, data.labels, config.model, config.seed,
         pad_token_id=data.words.tokenizer.pad_token_id,
     )  # fmt: skip
-    frozen = prepare(network, config.tuning, plan.frozen_layers, head_is_new=_head_is_new(plan), seed=config.seed)
+    frozen = prepare(network, config.tuning, plan.frozen_layers, head_is_new=head_is_new(plan), seed=config.seed)
     examples = data.loader("train") if len(data.splits["train"]) <= MOST_EXAMPLES else ()
     equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers, examples)
     task = equip_task(plan.task, plan.guide, network, data.labels)
@@ -143,34 +141,6 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     trainer = build_trainer(plan, precision, resume, dashboard)
     return Parts(
         data, network, module, trainer, resume, dashboard, frozen, speed, precision, verbalizer, head_notes(plan)
-    )
-
-
-def unfreezing_of(plan: Plan, network: Any, steps: int, steps_of_epoch: int) -> Unfreezing | None:
-    """What changes from step to step which layers learn, in a fit of ``steps``; None where nothing does."""
-    unfreeze = plan.config.tuning.unfreeze
-    if unfreeze.every is None:
-        return None
-    made = schedule(unfreeze, depths(plan.architecture, plan.head, plan.frozen_layers), steps, steps_of_epoch)
-    return None if made is None else Unfreezing(network, made)
-
-
-def _head_is_new(plan: Plan) -> bool:
-    """Whether the head has no pretrained weights; those of a head that reads or writes words may be there."""
-    if plan.head == "text":
-        return plan.config.model.random_init
-    return plan.head not in PRETRAINED_HEADS or plan.config.model.random_init or bool(head_notes(plan))
-
-
-def head_notes(plan: Plan) -> tuple[str, ...]:
-    """A sentence on a head that reads, where the backbone's checkpoint brings none."""
-    if not plan.went_on_reading or plan.config.model.random_init:
-        return ()
-    if not (missing := missing_head_weights(plan.model.folder, plan.architecture, plan.head)):
-        return ()
-    return (
-        f"The backbone's checkpoint has no head that guesses words (no {missing[0]}): its head begins with random "
-        "weights, and the scores before training are those of blind guesses.",
     )
 
 

@@ -19,13 +19,14 @@ from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.encoding.loader import ResumableLoader
 from rag_lightning.rules.self_training import confident_records
 from rag_lightning.training.atomic import AtomicCheckpointIO
-from rag_lightning.training.build import Parts, unfreezing_of
+from rag_lightning.training.build import Parts
 from rag_lightning.training.learned import load_learned, save_learned
 from rag_lightning.training.module import FineTuning
 from rag_lightning.training.optimization import Optimization, steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints, newest_whole
 from rag_lightning.training.stop import GracefulStop
+from rag_lightning.training.what_learns import unfreezing_of
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,8 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from rag_lightning.errors import UserError, nearest
-from rag_lightning.model.interface import INTERFACES, base_model_of, layers_of
 from rag_lightning.tuning.adapter_targets import auto_targets, feedforward_of
-from rag_lightning.tuning.freeze import whole_backbone
-from rag_lightning.tuning.options import AdapterConfig, TuningConfig
-from rag_lightning.tuning.way import Setting, Way
+from rag_lightning.tuning.options import AdapterConfig
 
 NAME = "default"  # which peft gives the only adapter
 
@@ -50,7 +46,7 @@ def add_adapters(network: PreTrainedModel, adapter: AdapterConfig, learning: lis
     from peft.mapping import inject_adapter_in_model
 
     root = root_of(network)
-    targets = _targets(adapter, root.config.model_type)
+    targets = targets_of(adapter, root.config.model_type)
     names = adapted_names(root, targets, learning)
     if names == adapted_names(root, targets, [root]):
         names = [each for each in targets if adapted_names(root, [each], learning)]  # what a reader knows, for the file
@@ -98,14 +94,15 @@ def merge_adapters(network: nn.Module) -> None:
     vars(root_of(network)).pop("peft_config", None)
 
 
+def targets_of(adapter: AdapterConfig, model_type: str) -> list[str]:
+    """The ends of the names of what is adapted; empty where ``auto`` does not know the family."""
+    assert adapter.kind is not None
+    return auto_targets(adapter.kind, model_type) if adapter.targets == "auto" else list(adapter.targets)
+
+
 def _own_parameters(layer: Any) -> list[nn.Parameter]:
     base = {id(each) for each in layer.base_layer.parameters()}
     return [each for each in layer.parameters() if id(each) not in base]
-
-
-def _targets(adapter: AdapterConfig, model_type: str) -> list[str]:
-    assert adapter.kind is not None
-    return auto_targets(adapter.kind, model_type) if adapter.targets == "auto" else list(adapter.targets)
 
 
 def _peft_config(adapter: AdapterConfig, root: PreTrainedModel, names: list[str]) -> Any:
@@ -119,52 +116,3 @@ def _peft_config(adapter: AdapterConfig, root: PreTrainedModel, names: list[str]
         )  # fmt: skip
     inner = feedforward_of(root.config.model_type, names)
     return IA3Config(target_modules=names, feedforward_modules=inner, fan_in_fan_out=of_columns)
-
-
-def check(setting: Setting) -> None:
-    """Refuse adapters beside other ways of learning little, and targets that the backbone does not have."""
-    setting.needs_learning_layer("adapter.kind")
-    adapter, kind = setting.tuning.adapter, str(setting.architecture.model_type)
-    if setting.tuning.parameters != "all":
-        raise UserError(
-            "with adapters the backbone stays as it is, and with tuning.parameters=biases its biases would change",
-            where="tuning.parameters",
-            remedy="Choose one of them: tuning=bitfit, or tuning.parameters=all with an adapter.",
-        )
-    targets, backbone = _targets(adapter, kind), setting.skeleton()
-    if not targets:
-        raise UserError(
-            f"it is not known which layers of a model of type '{kind}' to adapt",
-            where="tuning.adapter.targets",
-            remedy="Name them, such as tuning.adapter.targets=[q_proj,v_proj].",
-        )
-    if backbone is None:
-        return
-    missing = [each for each in targets if not adapted_names(backbone, [each], [backbone])]
-    if missing and (adapter.targets != "auto" or len(missing) == len(targets)):
-        linear = [name for name, module in backbone.named_modules() if isinstance(module, nn.Linear | Conv1D)]
-        ends = list(dict.fromkeys(name.rpartition(".")[2] for name in linear))
-        close = nearest(missing[0], ends)
-        raise UserError(
-            f"this {kind} model has no linear layer named {missing[0]}",
-            where="tuning.adapter.targets",
-            remedy=f"{f'Did you mean {close[0]}? ' if close else ''}There are: {', '.join(ends)}.",
-        )
-
-
-def _prepare(network: PreTrainedModel, tuning: TuningConfig, head_is_new: bool, seed: int) -> None:
-    head = _head_parameters(network) if head_is_new else []
-    known = base_model_of(network).config.model_type in INTERFACES
-    frozen = int(tuning.frozen_layers)  # "all" was refused
-    learning = layers_of(network)[frozen:] if known else [base_model_of(network)]
-    add_adapters(network, tuning.adapter, learning, seed)
-    for parameter in head:
-        parameter.requires_grad_(True)
-
-
-def _head_parameters(network: PreTrainedModel) -> list[nn.Parameter]:
-    backbone = {id(each) for module in whole_backbone(network) for each in module.parameters()}
-    return [each for each in network.parameters() if id(each) not in backbone and each.requires_grad]
-
-
-WAY = Way(wanted=lambda tuning: tuning.adapter.kind is not None, check=check, prepare=_prepare)
