@@ -5,7 +5,7 @@ from typing import Any
 from rag_lightning.model.head_weights import missing_head_weights
 from rag_lightning.model.interface import PRETRAINED_HEADS
 from rag_lightning.training.plan import Plan
-from rag_lightning.tuning.gradual import Unfreezing, depths, schedule
+from rag_lightning.tuning.gradual import Unfreezing, at_which_something_learns, depths, schedule
 
 
 def unfreezing_of(plan: Plan, network: Any, steps: int, steps_of_epoch: int) -> Unfreezing | None:
@@ -13,7 +13,8 @@ def unfreezing_of(plan: Plan, network: Any, steps: int, steps_of_epoch: int) -> 
     unfreeze = plan.config.tuning.unfreeze
     if unfreeze.every is None:
         return None
-    made = schedule(unfreeze, depths(plan.architecture, plan.head, plan.frozen_layers), steps, steps_of_epoch)
+    each_depth = at_which_something_learns(network, depths(plan.architecture, plan.head, plan.frozen_layers))
+    made = schedule(unfreeze, each_depth, steps, steps_of_epoch)
     return None if made is None else Unfreezing(network, made)
 
 

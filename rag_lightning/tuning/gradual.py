@@ -24,6 +24,16 @@ def depths(config: PretrainedConfig, head: str, frozen_layers: int) -> tuple[int
     return (*range(total, frozen_layers, -layers_per_group(config)), frozen_layers)
 
 
+def at_which_something_learns(network: PreTrainedModel, depths: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the first of ``depths`` at which nothing would: a head that is tied to the embeddings does not learn."""
+    learning = {id(each) for each in network.parameters() if each.requires_grad}
+    return tuple(depth for depth in depths if learning - _frozen_at(network, depth)) or depths[-1:]
+
+
+def _frozen_at(network: PreTrainedModel, depth: int) -> set[int]:
+    return {id(each) for module in frozen_modules(network, depth) for each in module.parameters()}
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The frozen layers at each step: ``depths`` one after the other, each for ``every`` steps, the last to the end."""
@@ -65,7 +75,7 @@ class Unfreezing:
     def apply(self, step: int) -> None:
         """Let learn what learns at ``step``; after ``network.train()``, since the frozen part has no dropout."""
         self.depth = self.schedule.depth(step)
-        frozen = {id(each) for module in frozen_modules(self.network, self.depth) for each in module.parameters()}
+        frozen = _frozen_at(self.network, self.depth)
         for parameter in self.learning:
             parameter.requires_grad_(id(parameter) not in frozen)
         keep_frozen_in_eval(self.network, self.depth)

@@ -8,7 +8,7 @@ from tiny_families import MODEL_TYPES, tiny_config
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import embeddings_of, layers_of
 from rag_lightning.training.optimization import by_layer, parameter_groups
-from rag_lightning.tuning.gradual import Schedule, Unfreezing, depths, schedule
+from rag_lightning.tuning.gradual import Schedule, Unfreezing, at_which_something_learns, depths, schedule
 from rag_lightning.tuning.layer_rates import layer_rates, shown_rates
 from rag_lightning.tuning.options import TuningConfig, UnfreezeConfig, idle_settings
 from rag_lightning.tuning.way import check_tuning, prepare
@@ -128,6 +128,11 @@ def test_the_schedule_is_a_function_of_the_step() -> None:
     assert epochs is not None
     assert [epochs.depth(step) for step in (9, 10, 29, 30)] == [3, 2, 1, 0]
     assert schedule(UnfreezeConfig(), (3, 0), 10, 10) is None
+
+
+def test_a_tied_head_does_not_learn_alone() -> None:
+    assert at_which_something_learns(build("t5", "text"), (4, 3, 0)) == (3, 0)
+    assert at_which_something_learns(build("bert", "token_labels"), (3, 2, 0)) == (3, 2, 0)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "bart", "gpt2", "t5"])
