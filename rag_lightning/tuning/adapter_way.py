@@ -46,7 +46,7 @@ def check(setting: Setting) -> None:
 def _prepare(network: PreTrainedModel, tuning: TuningConfig, head_is_new: bool, seed: int) -> None:
     head = _head_parameters(network) if head_is_new else []
     known = base_model_of(network).config.model_type in INTERFACES
-    frozen = int(tuning.frozen_layers)  # "all" was refused
+    frozen = int(tuning.frozen_layers)
     learning = layers_of(network)[frozen:] if known else [base_model_of(network)]
     add_adapters(network, tuning.adapter, learning, seed)
     for parameter in head:

@@ -41,14 +41,15 @@ def check_frozen_layers(config: PretrainedConfig, frozen_layers: int | str, outp
         return 0
     interface = interface_of(config.model_type)
     total = n_layers(config, output_kind)
-    wanted = total if frozen_layers == "all" else int(frozen_layers)
+    shared = layers_per_group(config)
+    named = {"all": total, "half": total // 2 // shared * shared}
+    wanted = named[frozen_layers] if isinstance(frozen_layers, str) else frozen_layers
     if not 0 <= wanted <= total:
         raise UserError(
             f"Cannot freeze {wanted} layers: this {interface.family} model has {total}",
             where="tuning.frozen_layers",
-            remedy=f"Choose a number from 0 to {total}, or all.",
+            remedy=f"Choose a number from 0 to {total}, half or all.",
         )
-    shared = layers_per_group(config)
     if wanted % shared and wanted != total:
         choices = ", ".join(str(each) for each in [*range(0, total, shared), total])
         raise UserError(

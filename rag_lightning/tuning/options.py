@@ -36,9 +36,10 @@ class TuningConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    frozen_layers: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
+    frozen_layers: Annotated[int, Field(ge=0)] | Literal["half", "all"] = Field(
         0,
-        description="Freeze the embeddings and this many lowest layers; 0: all learn, all: only the head.",
+        description="Freeze the embeddings and this many lowest layers; 0: all learn, half: the "
+        "upper half does, all: only the head.",
     )
     head_lr: float | None = Field(
         None, gt=0, description="Learning rate of the task head; null: that of the backbone (optimizer.lr)."

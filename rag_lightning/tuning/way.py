@@ -120,8 +120,9 @@ def prepare(
         head_is_new: whether the head came without pretrained weights, so that all of it has to learn.
         seed: of an adapter's first weights.
     """
+    counted = tuning.model_copy(update={"frozen_layers": frozen_layers})  # a number, also for half
     for way in ways():
         if way.wanted(tuning) and way.prepare is not None:
-            way.prepare(network, tuning, head_is_new, seed)
+            way.prepare(network, counted, head_is_new, seed)
     freeze(network, frozen_layers)
     return summary_of(network, frozen_layers)
