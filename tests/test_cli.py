@@ -60,7 +60,8 @@ def test_completion_offers_groups_options_and_keys(
         ("rag-train model=bert-base-c", {"model=bert-base-cased", "model=bert-base-chinese"}),
         ("rag-train optimizer.l", {"optimizer.lr="}),
         ("rag-train task=ner trainer=f", {"trainer=fsdp"}),
-        ("rag-train tuning.", {"tuning.frozen_layers=", "tuning.head_lr="}),
+        ("rag-train tuning.h", {"tuning.head_lr="}),
+        ("rag-train tuning.f", {"tuning.frozen_layers="}),
     ):
         monkeypatch.setenv("COMP_LINE", line)
         monkeypatch.setenv("COMP_POINT", str(len(line)))

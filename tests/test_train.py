@@ -205,7 +205,7 @@ def test_a_tokenizer_that_is_only_slow(refused: Callable[..., str], tiny_model: 
 
 
 def test_more_frozen_layers_than_there_are(refused: Callable[..., str]) -> None:
-    assert "Cannot freeze 3 layers: this BERT model has 2. Choose a number from 0 to 2, or all." in refused(
+    assert "Cannot freeze 3 layers: this BERT model has 2. Choose a number from 0 to 2, half or all." in refused(
         "tuning.frozen_layers=3"
     )
 

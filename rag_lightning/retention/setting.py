@@ -16,6 +16,7 @@ from rag_lightning.encoding.cache import cached
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import base_model_of
 from rag_lightning.retention.text_batches import TextBatches
+from rag_lightning.tuning.options import TuningConfig
 
 WRITING_HEADS = ("text", "next_tokens")  # whose whole network is pretrained, output layer included
 _FILE = "tensors.safetensors"
@@ -36,7 +37,7 @@ class Situation:
     folder: Path
     architecture: Any
     all_frozen: bool
-    tuning: Any
+    tuning: TuningConfig
 
     @property
     def model_type(self) -> str:
@@ -116,7 +117,7 @@ def needs_pretrained_weights(options: Any, situation: Situation) -> None:
     Raises:
         UserError: with what to choose instead.
     """
-    adapted = getattr(situation.tuning, "adapter", None) is not None
+    adapted = situation.tuning.adapter.kind is not None
     if situation.all_frozen or adapted:
         what = "adapters learn beside the pretrained weights" if adapted else "the whole backbone is frozen"
         raise UserError(

@@ -114,6 +114,8 @@ def optimizer_hook(applied: AppliedSpeed, optimizer: torch.optim.Optimizer) -> N
         return
 
     def decay(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        if embedding.weight.grad is None:  # it does not learn yet
+            return
         for group in optimizer.param_groups:
             if group.get("weight_decay") and any(p is embedding.weight for p in group["params"]):
                 embedding.decay_inactive(1.0 - float(group["lr"]) * float(group["weight_decay"]))

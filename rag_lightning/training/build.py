@@ -25,24 +25,27 @@ from rag_lightning.encoding.render import words_of
 from rag_lightning.errors import UserError
 from rag_lightning.guidance.checks import check_pool
 from rag_lightning.guidance.equip import equip_network, equip_task
-from rag_lightning.model.head_weights import missing_head_weights
 from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
-from rag_lightning.retention.build import GeneralRows, build_retention, general_rows, reads_text
+from rag_lightning.retention.build import GeneralRows
 from rag_lightning.retention.retention import Retention
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
+from rag_lightning.training.keeping import general_rows_of, retention_of
 from rag_lightning.training.knowledge import probing
+from rag_lightning.training.learned import never_learning
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.optimization import Optimization, total_steps
+from rag_lightning.training.optimization import Optimization, steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
-from rag_lightning.tuning.freeze import FreezeSummary, freeze, keep_frozen_in_eval
+from rag_lightning.training.what_learns import head_is_new, head_notes, unfreezing_of
+from rag_lightning.tuning.freeze import FreezeSummary, keep_frozen_in_eval
+from rag_lightning.tuning.way import prepare
 
 SHOWN = 600  # characters of the first input
 MOST_EXAMPLES = 2_500  # whose mean a label's meaning takes in; with more the start does not matter
@@ -99,7 +102,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         plan.model.folder, plan.head, data.labels, config.model, config.seed,
         pad_token_id=data.words.tokenizer.pad_token_id,
     )  # fmt: skip
-    frozen = freeze(network, plan.frozen_layers)
+    frozen = prepare(network, config.tuning, plan.frozen_layers, head_is_new=head_is_new(plan), seed=config.seed)
     examples = data.loader("train") if len(data.splits["train"]) <= MOST_EXAMPLES else ()
     equip_network(network, plan.guide, data.labels, data.words.tokenizer, plan.frozen_layers, examples)
     task = equip_task(plan.task, plan.guide, network, data.labels)
@@ -114,7 +117,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     precision = str(config.trainer.get("precision", "auto"))
     # Masks and random words are looked up too, which are in no row.
     rest = plan.task.output.head != "masked_tokens" and _rows_may_rest(config.optimizer)
-    general = _general_rows(plan, data)
+    general = general_rows_of(plan, data)
     ids = _training_ids(data, network.config, general) if rest else None
     speed = accelerate(
         network, config.speed, training_ids=ids, accelerator=accelerator, precision=precision, many_processes=many
@@ -125,18 +128,18 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         network.train()
         keep_frozen_in_eval(network, plan.frozen_layers)
 
-    retention = build_retention(
-        plan.retention, plan.situation, network, task.output.forward, general, seed=config.seed,
-        fingerprint=f"{plan.model.fingerprint} {plan.general_content}", numerics=f"{speed.fused_layers} {precision}",
-    )  # fmt: skip
+    retention = retention_of(plan, network, task, general, speed, precision)
     set_train_mode(network)
+    batches = data.batches_per_epoch()
+    steps = total_steps(config.trainer, batches)
     module = FineTuning(
         network, task, data.labels, lambda split: data.splits[data.learn_from if split == "train" else split].records,
         optimization=Optimization(
-            config.optimizer, config.scheduler, total_steps(config.trainer, data.batches_per_epoch()),
-            config.tuning.head_lr, speed,
+            config.optimizer, config.scheduler, steps, config.tuning.head_lr, speed, config.tuning.layer_decay
         ),
         set_train_mode=set_train_mode, seed=config.seed, retention=retention,
+        unfreezing=unfreezing_of(plan, network, steps, steps_of_epoch(config.trainer, batches)),
+        never_learning=never_learning(network),
     )  # fmt: skip
     lower = plan.task.lower_is_better
     monitor = f"validation/{plan.task.headline}"
@@ -147,25 +150,6 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         data, network, module, trainer, resume, dashboard, frozen, speed, precision, retention, verbalizer,
         head_notes(plan),
     )  # fmt: skip
-
-
-def _general_rows(plan: Plan, data: GuidedDataModule) -> GeneralRows | None:
-    if not reads_text(plan.retention):
-        return None
-    trusted = plan.config.model.trust_remote_code
-    return general_rows(plan.config.general_text, plan.situation, data.words.max_length, trust_remote_code=trusted)
-
-
-def head_notes(plan: Plan) -> tuple[str, ...]:
-    """A sentence on a head that reads, where the backbone's checkpoint brings none."""
-    if not plan.went_on_reading or plan.config.model.random_init:
-        return ()
-    if not (missing := missing_head_weights(plan.model.folder, plan.architecture, plan.head)):
-        return ()
-    return (
-        f"The backbone's checkpoint has no head that guesses words (no {missing[0]}): its head begins with random "
-        "weights, and the scores before training are those of blind guesses.",
-    )
 
 
 def mix_in_weak_labels(plan: Plan, data: GuidedDataModule) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rag_lightning.config.overrides import hydra_value, override, shell_command
 from rag_lightning.console import is_rank_zero
+from rag_lightning.guidance.equip import equipment_of
 from rag_lightning.guidance.saved import save_guide
 from rag_lightning.model.pooling import choose_pooling, is_pooled, save_pooling
 from rag_lightning.model.tokenizer import load_tokenizer
@@ -25,7 +26,10 @@ from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.knowledge import knowledge_after, weights_beneath
 from rag_lightning.training.plan import Plan
+from rag_lightning.tuning.adapter_files import save_adapter, size_of, usage_of
+from rag_lightning.tuning.adapters import merge_adapters
 
+ADAPTER = "adapter"  # the folder beside model/
 _PREDICT = "python -m rag_lightning.predict run={} text={}"
 NO_PIPELINE = (
     "transformers' pipeline does NOT give this model's answers: its head reads the pooled hidden states of all tokens "
@@ -93,6 +97,7 @@ def export(plan: Plan, parts: Parts, folder: Path) -> None:
     a sentence encoder says how it is pooled, for the task that takes it next.
     """
     undo(parts.network)
+    export_adapter(plan, parts, folder.with_name(ADAPTER))
     beside = folder.with_name("model.part")
     shutil.rmtree(beside, ignore_errors=True)
     parts.network.eval().save_pretrained(beside)
@@ -111,6 +116,34 @@ def export(plan: Plan, parts: Parts, folder: Path) -> None:
     beside.rename(folder)
 
 
+def export_adapter(plan: Plan, parts: Parts, folder: Path) -> None:
+    """Where adapters learned: themselves in a folder of their own, and then merged into the network."""
+    shutil.rmtree(folder, ignore_errors=True)
+    added = set(equipment_of(parts.network))
+    if save_adapter(parts.network, plan.head, added, _backbone(plan), folder):
+        merge_adapters(parts.network)
+
+
+def adapter_usage(plan: Plan, parts: Parts, folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """A note on the exported adapters and how to use them; empty lists where there are none."""
+    adapter = folder / ADAPTER
+    if not adapter.is_dir():
+        return [], []
+    own, merged = size_of(adapter) / 1e3, size_of(folder / "model") / 1e6
+    note = (
+        f"The {plan.config.tuning.adapter.kind} adapters and the head that learned are {own:,.0f} kB in adapter/ "
+        f"(peft's format, for the original backbone); model/ ({merged:.0f} MB) is the backbone with them merged in."
+    )
+    snippet = usage_of(parts.network, _backbone(plan), adapter)
+    return [note], [("Put the adapter on the original backbone", snippet)]
+
+
+def _backbone(plan: Plan) -> str:
+    """Where a reader finds the backbone: its folder, or its name on the Hub."""
+    path = plan.config.model.path
+    return plan.config.model.name if path is None else str(path)
+
+
 def _umask() -> int:
     current = os.umask(0o022)
     os.umask(current)
@@ -122,6 +155,7 @@ def run_info(
 ) -> RunInfo:
     """What the report and the model card say of the run."""
     config, frozen = plan.config, parts.frozen
+    notes, usages = adapter_usage(plan, parts, folder.path)
     pipeline = None if is_pooled(parts.network) else plan.task.pipeline
     on_hub = config.model.path is None and config.model.package is None
     return RunInfo(
@@ -140,9 +174,9 @@ def run_info(
         duration_s=seconds,
         best_epoch=float(parts.resume.best_epoch + 1) if config.checkpoint.use == "best" else None,
         history=folder.path / "history.jsonl",
-        notes=parts.notes,
+        notes=[*parts.notes, *notes],
         knowledge=knowledge,
-        usage=usage(folder.path, pipeline, plan.task),
+        usage=usage(folder.path, pipeline, plan.task) + usages,
         card=CardInfo(
             snippet=_snippet(pipeline, "FOLDER", plan.task.example)
             if pipeline

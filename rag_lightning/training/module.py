@@ -15,9 +15,13 @@ from rag_lightning.retention.method import Step
 from rag_lightning.retention.retention import Retention
 from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
+from rag_lightning.training.learned import check_names, without
 from rag_lightning.training.optimization import Optimization, clip_gradients
+from rag_lightning.tuning.gradual import Unfreezing
+from rag_lightning.tuning.layer_rates import shown_rates
 
 Batch = dict[str, Tensor]
+NETWORK = "network."  # before the names of the network's weights in a checkpoint
 
 
 class FineTuning(pl.LightningModule):
@@ -33,6 +37,8 @@ class FineTuning(pl.LightningModule):
         seed: with stage, epoch, batch and rank it decides every random number of a step.
         retention: what keeps the knowledge of pretraining; None: nothing.
         stage: number of a stage before or after the training on labelled examples; None for that training.
+        unfreezing: changes what learns from step to step; None: it stays as it is.
+        never_learning: names of the network's parameters that checkpoints leave out, since they stay the backbone's.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class FineTuning(pl.LightningModule):
         seed: int = 0,
         retention: Retention | None = None,
         stage: int | None = None,
+        unfreezing: Unfreezing | None = None,
+        never_learning: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.network = network
@@ -54,6 +62,8 @@ class FineTuning(pl.LightningModule):
         self.optimization, self.set_train_mode, self.seed = optimization, set_train_mode, seed
         self.retention = retention or Retention()
         self.stage = () if stage is None else (stage,)
+        self.unfreezing, self.never_learning = unfreezing, never_learning
+        self.strict_loading = not never_learning  # else on_load_checkpoint tells what is missing
         self.evaluations: dict[str, Evaluation] = {}
         self.evaluated_split = "test"  # what Trainer.test is given
         self._decoded: list[dict[str, Any]] = []
@@ -71,9 +81,17 @@ class FineTuning(pl.LightningModule):
         # Lightning keeps the mode of submodules, and from_pretrained returns eval mode.
         if self.set_train_mode is not None:
             self.set_train_mode(self.network)
+        if self.unfreezing is not None:
+            self.unfreezing.apply(self.global_step)
+
+    def on_fit_end(self) -> None:
+        if self.unfreezing is not None:
+            self.unfreezing.release()  # a stage after this one begins anew
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self._batch_idx = batch_idx  # for hooks that are not told it
+        if self.unfreezing is not None and self.unfreezing.due(self.global_step):
+            self.on_train_epoch_start()
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
         words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, *self.stage])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
@@ -113,9 +131,9 @@ class FineTuning(pl.LightningModule):
         return last or (self.global_step + 1) % max(1, every) == 0
 
     def _log_rates(self) -> None:
-        rates = {str(group["name"]).partition("/")[0]: group["lr"] for group in self.trainer.optimizers[0].param_groups}
-        different = {f"lr/{name}": float(lr) for name, lr in rates.items()} if len(set(rates.values())) > 1 else {}
-        self.log_dict(different or {"lr": float(next(iter(rates.values())))})
+        self.log_dict(shown_rates(self.trainer.optimizers[0].param_groups))
+        if self.unfreezing is not None:
+            self.log("train/frozen_layers", float(self.unfreezing.depth or 0))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.device.type == "cpu":
@@ -123,9 +141,12 @@ class FineTuning(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.check_loss()  # weights after a NaN must never become a resume point
+        checkpoint["state_dict"] = without(checkpoint["state_dict"], self.never_learning, NETWORK)
         checkpoint["retention"] = self.retention.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.never_learning and "state_dict" in checkpoint:
+            check_names(checkpoint["state_dict"], self.state_dict(), self.never_learning, NETWORK)
         self.retention.load_state_dict(checkpoint.get("retention", {}))
 
     def _note_loss(self, loss: Tensor, batch: Batch, batch_idx: int) -> None:

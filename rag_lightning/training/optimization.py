@@ -1,13 +1,14 @@
 """Optimizer, schedule, parameter groups and gradient clipping, straight from torch and transformers."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from rag_lightning.config.instantiate import instantiate
 from rag_lightning.config.schema import SchedulerConfig
@@ -15,6 +16,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.model.pair_head import NAME as PAIR_HEAD
 from rag_lightning.speed.accelerate import AppliedSpeed, optimizer_hook
 from rag_lightning.speed.clipping import clip_in_optimizer
+from rag_lightning.tuning.layer_rates import Rate, layer_rates
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Optimization:
         steps: of the whole training.
         head_lr: learning rate of the task head; None for that of the backbone.
         speed: what was accelerated in the network.
+        layer_decay: a layer's learning rate is that of the layer above it times this.
     """
 
     optimizer: dict[str, Any]
@@ -34,13 +37,16 @@ class Optimization:
     steps: int
     head_lr: float | None = None
     speed: AppliedSpeed = field(default_factory=AppliedSpeed)
+    layer_decay: float = 1.0
 
-    def build(self, network: nn.Module) -> dict[str, Any]:
+    def build(self, network: PreTrainedModel) -> dict[str, Any]:
         """In the form of Lightning's ``configure_optimizers``."""
         from transformers import get_scheduler
 
         node = {**self.optimizer, "_partial_": True}
         groups = parameter_groups(network, float(node.get("weight_decay") or 0.0), self.head_lr)
+        if self.layer_decay < 1.0:
+            groups = by_layer(groups, layer_rates(network, self.layer_decay), float(node["lr"]))
         optimizer = instantiate(node)(groups)
         optimizer_hook(self.speed, optimizer)
         warmup = self.scheduler.warmup
@@ -64,13 +70,18 @@ def total_steps(trainer: dict[str, Any], batches: int) -> int:
         trainer: arguments of Lightning's Trainer.
         batches: in an epoch.
     """
-    limit = trainer.get("limit_train_batches", 1.0)
-    if limit is not None:
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-    an_epoch = math.ceil(batches / int(trainer.get("accumulate_grad_batches") or 1))
+    an_epoch = steps_of_epoch(trainer, batches)
     bounds = [int(trainer["max_epochs"]) * an_epoch if trainer.get("max_epochs") not in (None, -1) else None]
     bounds.append(int(trainer["max_steps"]) if trainer.get("max_steps") not in (None, -1) else None)
     return max(1, min(bound for bound in bounds if bound is not None))
+
+
+def steps_of_epoch(trainer: dict[str, Any], batches: int) -> int:
+    """Optimizer steps of one epoch; the arguments are those of :func:`total_steps`."""
+    limit = trainer.get("limit_train_batches", 1.0)
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    return max(1, math.ceil(batches / int(trainer.get("accumulate_grad_batches") or 1)))
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, head_lr: float | None) -> list[dict[str, Any]]:
@@ -96,6 +107,28 @@ def parameter_groups(network: nn.Module, weight_decay: float, head_lr: float | N
             group["lr"] = head_lr
         result.append(group)
     return result
+
+
+def by_layer(groups: list[dict[str, Any]], rates: Mapping[int, Rate], lr: float) -> list[dict[str, Any]]:
+    """The groups divided further by part, each with its own learning rate.
+
+    Args:
+        groups: of :func:`parameter_groups`.
+        rates: of parameters by ``id``; those that are not in it stay as they are.
+        lr: of which a rate is a share.
+    """
+    divided: dict[tuple[int, str], dict[str, Any]] = {}
+    for number, group in enumerate(groups):
+        for parameter in group["params"]:
+            rate = rates.get(id(parameter))
+            key = (number, rate.part if rate else "")
+            if key not in divided:
+                divided[key] = {**group, "params": []}
+                if rate is not None:
+                    suffix = str(group["name"]).partition("/")
+                    divided[key] |= {"name": rate.part + suffix[1] + suffix[2], "lr": lr * rate.factor}
+            divided[key]["params"].append(parameter)
+    return list(divided.values())
 
 
 def backbone_parameters(network: nn.Module) -> Iterable[nn.Parameter]:

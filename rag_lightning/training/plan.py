@@ -44,7 +44,8 @@ from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
 from rag_lightning.template.build import check_template, has_mask
 from rag_lightning.template.rendering import Rendering, rendering_of
-from rag_lightning.tuning.freeze import check_frozen_layers
+from rag_lightning.tuning.options import TuningConfig, idle_settings
+from rag_lightning.tuning.way import check_tuning
 
 # Groups whose choice changes what is measured, not the run: probe itself, and data@probe.….
 _PROBING = re.compile(r"(.*@)?probe(\.|$)")
@@ -116,7 +117,7 @@ def make_plan(raw: DictConfig) -> Plan:
     head = CLOZE_HEAD if is_cloze else task.output.head
     check_supported(architecture.model_type, head)
     window_length(architecture, config.model.max_length)
-    frozen_layers = check_frozen_layers(architecture, config.tuning.frozen_layers, head)
+    frozen_layers = check_tuning(config.tuning, architecture, head, config.optimizer, config.trainer)
     ways = ways_for(task, config.guidance)
     ways = for_mask(ways, config.model.pooling) if is_cloze else ways
     guide = Guide(load_rules(config.rules, rules_origin(raw)), ways, task.of_tokens)
@@ -143,9 +144,10 @@ def make_plan(raw: DictConfig) -> Plan:
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
     plain, own_settings = to_plain(raw), settled(config.task, options)
     task_settings = {"task": {**plain["task"], **own_settings}}
+    idle = _idle(guide, head, config.tuning, general_content)
     own = identity(
         {**plain, **task_settings, **_read_beside(plain, general_content)}, content, model.fingerprint,
-        _guidance_print(guide, rendering), _idle(guide, head, general_content),
+        _guidance_print(guide, rendering), idle,
     )  # fmt: skip
     print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
@@ -180,14 +182,14 @@ def run_identity(plan: Plan) -> dict[str, Any]:
     """All that makes the run what it is, as flat keys."""
     guidance = _guidance_print(plan.guide, plan.rendering)
     plain = {**plan.plain, **_read_beside(plan.plain, plan.general_content)}
-    idle = _idle(plan.guide, plan.head, plan.general_content)
+    idle = _idle(plan.guide, plan.head, plan.config.tuning, plan.general_content)
     return identity(plain, plan.content, plan.model.fingerprint, guidance, idle)
 
 
-def _idle(guide: Guide, head: str, general_content: str) -> set[str]:
+def _idle(guide: Guide, head: str, tuning: TuningConfig, general_content: str) -> set[str]:
     """The settings that have no effect in a run."""
     unread = set() if general_content else {"general_text"}
-    return guide.idle_settings | unread | (set() if head == "text" else {"generation"})
+    return guide.idle_settings | idle_settings(tuning) | unread | (set() if head == "text" else {"generation"})
 
 
 def _general_content(config: TrainConfig, retention: Chosen) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
-from safetensors.torch import load_file, save_file
 
 from rag_lightning.cli import Interrupted
 from rag_lightning.config.schema import CheckpointConfig
 from rag_lightning.console import say
 from rag_lightning.training.atomic import digest_path, is_whole
+from rag_lightning.training.learned import load_learned, save_learned
 from rag_lightning.training.stop import GracefulStop
 
 BEST = "best.safetensors"
@@ -93,10 +93,14 @@ class ResumePoints(Checkpoint):
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
 
     def load_best(self, network: torch.nn.Module) -> bool:
-        """Put the best weights into ``network``; False if none were saved."""
+        """Put the best weights into ``network``; False if none were saved.
+
+        Raises:
+            UserError: if the file is damaged or of another network.
+        """
         if not self.best_path.is_file():
             return False
-        network.load_state_dict(load_file(self.best_path), strict=False)
+        load_learned(network, self.best_path)
         return True
 
     def _stopping(self, trainer: pl.Trainer) -> bool:
@@ -125,20 +129,5 @@ class ResumePoints(Checkpoint):
     def _save_weights(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         weights = trainer.strategy.lightning_module_state_dict()
         if trainer.is_global_zero:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            own = {k.removeprefix("network."): v.contiguous() for k, v in weights.items() if k.startswith("network.")}
-            beside = self.best_path.with_suffix(".part")
-            save_file(untied(own), beside)
-            beside.replace(self.best_path)
-
-
-def untied(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Each tensor once: safetensors refuses shared memory, and loading ties them again."""
-    seen: set[int] = set()
-    kept = {}
-    for name, tensor in weights.items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        kept[name] = tensor
-    return kept
+            own = {k.removeprefix("network."): v for k, v in weights.items() if k.startswith("network.")}
+            save_learned(own, getattr(module, "never_learning", ()), self.best_path)

@@ -7,6 +7,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import (
+    INTERFACES,
     base_model_of,
     interface_of,
     layers_of,
@@ -40,14 +41,15 @@ def check_frozen_layers(config: PretrainedConfig, frozen_layers: int | str, outp
         return 0
     interface = interface_of(config.model_type)
     total = n_layers(config, output_kind)
-    wanted = total if frozen_layers == "all" else int(frozen_layers)
+    shared = layers_per_group(config)
+    named = {"all": total, "half": total // 2 // shared * shared}
+    wanted = named[frozen_layers] if isinstance(frozen_layers, str) else frozen_layers
     if not 0 <= wanted <= total:
         raise UserError(
             f"Cannot freeze {wanted} layers: this {interface.family} model has {total}",
             where="tuning.frozen_layers",
-            remedy=f"Choose a number from 0 to {total}, or all.",
+            remedy=f"Choose a number from 0 to {total}, half or all.",
         )
-    shared = layers_per_group(config)
     if wanted % shared and wanted != total:
         choices = ", ".join(str(each) for each in [*range(0, total, shared), total])
         raise UserError(
@@ -78,6 +80,11 @@ def freeze(model: PreTrainedModel, frozen_layers: int) -> FreezeSummary:
     for module in frozen_modules(model, frozen_layers):
         module.requires_grad_(False)
     keep_frozen_in_eval(model, frozen_layers)
+    return summary_of(model, frozen_layers)
+
+
+def summary_of(model: PreTrainedModel, frozen_layers: int) -> FreezeSummary:
+    """What of ``model`` learns as it is now; ``frozen_layers`` is only passed on."""
     frozen = sum(each.numel() for each in model.parameters() if not each.requires_grad)
     total = sum(each.numel() for each in model.parameters())
     of_layers = len(layers_of(model)) if frozen_layers else _n_layers_or_zero(model)
@@ -102,7 +109,7 @@ def frozen_modules(model: PreTrainedModel, frozen_layers: int) -> list[nn.Module
     if not 0 < frozen_layers <= total:
         raise ValueError(f"frozen_layers={frozen_layers} of {total}: see check_frozen_layers")
     if frozen_layers == total:
-        return _whole_backbone(model)
+        return whole_backbone(model)
     modules: list[nn.Module] = []
     left = frozen_layers
     for stack in stacks_of(model):
@@ -114,10 +121,10 @@ def frozen_modules(model: PreTrainedModel, frozen_layers: int) -> list[nn.Module
     return modules
 
 
-def _whole_backbone(model: PreTrainedModel) -> list[nn.Module]:
+def whole_backbone(model: PreTrainedModel) -> list[nn.Module]:
     """The backbone with its last norms and without its pooler, which belongs to the head."""
     base = base_model_of(model)
-    if base is not model:
+    if base is not model or base.config.model_type not in INTERFACES:
         return [each for name, each in base.named_children() if not name.startswith("pooler")]
     # Some T5 heads sit beside the stacks, without a base model between.
     paths = [path for stack in stacks_of(model) for path in (*stack.embeddings, stack.layers)]

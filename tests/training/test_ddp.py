@@ -36,3 +36,15 @@ def test_a_sweep_with_its_own_launcher_is_refused(tiny_run: Overrides) -> None:
     assert "torchrun" in done.stderr
     assert "one process per device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_adapters_in_two_processes(tiny_run: Overrides, tmp_path: Path) -> None:
+    same = tiny_run("tuning=lora", "model.dropout=0", "model.attn_dropout=0", "trainer.precision=32-true")
+    one = train([*same, f"run.folder={tmp_path}/one"])
+    two = [*same, f"run.folder={tmp_path}/two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    done = subprocess.run([sys.executable, "-m", "rag_lightning.train", *two], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = json.loads((tmp_path / "two" / "status.json").read_text())["metrics"]
+    assert metrics["test/loss"] == pytest.approx(one.metrics["test/loss"], abs=2e-4)
+    assert (tmp_path / "two" / "adapter" / "adapter_model.safetensors").is_file()

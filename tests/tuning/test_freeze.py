@@ -194,6 +194,8 @@ def test_a_tied_output_embedding_is_frozen_and_counted_once() -> None:
 def test_config_takes_a_number_or_all() -> None:
     assert TuningConfig().frozen_layers == 0
     assert TuningConfig.model_validate({"frozen_layers": "all"}).frozen_layers == "all"
+    assert check_frozen_layers(tiny_config("bert"), "half", "token_labels") == 1
+    assert check_frozen_layers(tiny_config("albert"), "half", "token_labels") == 0
     for wrong in ("some", -1, 1.5):
         with pytest.raises(ValidationError):
             TuningConfig.model_validate({"frozen_layers": wrong})

@@ -1,0 +1,26 @@
+"""The retention methods of a run: what they read, and their hooks on its network."""
+
+from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.retention.build import GeneralRows, build_retention, general_rows, reads_text
+from rag_lightning.retention.retention import Retention
+from rag_lightning.speed.accelerate import AppliedSpeed
+from rag_lightning.tasks.task import Task
+from rag_lightning.training.plan import Plan
+
+
+def general_rows_of(plan: Plan, data: GuidedDataModule) -> GeneralRows | None:
+    """The general text as the run's backbone reads it; None where no method does."""
+    if not reads_text(plan.retention):
+        return None
+    trusted = plan.config.model.trust_remote_code
+    return general_rows(plan.config.general_text, plan.situation, data.words.max_length, trust_remote_code=trusted)
+
+
+def retention_of(
+    plan: Plan, network: object, task: Task, general: GeneralRows | None, speed: AppliedSpeed, precision: str
+) -> Retention:
+    """The hooks of the run's methods, with the network as pretraining left it."""
+    return build_retention(
+        plan.retention, plan.situation, network, task.output.forward, general, seed=plan.config.seed,
+        fingerprint=f"{plan.model.fingerprint} {plan.general_content}", numerics=f"{speed.fused_layers} {precision}",
+    )  # fmt: skip
