@@ -267,5 +267,6 @@ TASK = Task(
     fit=fit,
     read_fields=partial(read_fields, options=_DEFAULTS),
     lower_is_better=True,
+    shows_before=True,
     example="Are you open on Sundays?",
 )
