@@ -1,5 +1,6 @@
 """From the chosen methods to their hooks on a loaded network."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,11 @@ class GeneralRows:
     mask_id: int | None
     special_ids: tuple[int, ...]
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the texts, their order and how they are encoded."""
+        return hashlib.sha256(repr(self.rows).encode()).hexdigest()
+
 
 def check_retention(chosen: Chosen, situation: Situation, strategy: str) -> None:
     """Raise for what the chosen methods cannot go with, before a model is loaded.
@@ -45,6 +51,11 @@ def check_retention(chosen: Chosen, situation: Situation, strategy: str) -> None
         )
     for method, options in chosen.values():
         method.check(options, situation)
+
+
+def in_force(chosen: Chosen) -> bool:
+    """Whether any method does anything."""
+    return any(options.in_force for _, options in chosen.values())
 
 
 def reads_text(chosen: Chosen) -> bool:
@@ -89,11 +100,10 @@ def build_retention(
         numerics: how layers are computed.
     """
     device = next(network.parameters()).device
-    rows, pad, mask, special = (
-        (general.rows, general.pad_id, general.mask_id, general.special_ids) if general else ([], 0, None, ())
-    )
-    batches = partial(TextBatches, rows, pad_id=pad, seed=seed, device=device)
+    text = general or GeneralRows([], 0, None, ())
+    batches = partial(TextBatches, text.rows, pad_id=text.pad_id, seed=seed, device=device)
     setting = Setting(
-        situation, network, lambda size: batches(size), forward, fingerprint, seed, mask, special, numerics
-    )
+        situation, network, lambda size: batches(size), forward, f"{fingerprint} {text.fingerprint}", seed,
+        text.mask_id, text.special_ids, numerics,
+    )  # fmt: skip
     return Retention({name: method.build(options, setting) for name, (method, options) in chosen.items()})

@@ -49,13 +49,17 @@ class Step:
 
     Attributes:
         number: optimizer steps done before, of this stage; ``progress`` is its share of all, 0 to 1.
+        batch: number of the batch; with accumulated gradients a step has several.
         rank, world: which process of how many.
+        gradient_scale: what gradients are multiplied by now (fp16 with an optimizer that divides by it itself).
     """
 
     number: int
     progress: float
+    batch: int = 0
     rank: int = 0
     world: int = 1
+    gradient_scale: float = 1.0
 
 
 class Hooks:
@@ -75,8 +79,11 @@ class Hooks:
     def after_backward(self, step: Step) -> None:
         """After the gradients of a batch were added up."""
 
+    def change_gradient(self, step: Step) -> None:
+        """Before clipping and the optimizer: what becomes of the gradients of the losses."""
+
     def add_gradient(self, step: Step) -> None:
-        """Before clipping and the optimizer: terms whose gradient has a closed form."""
+        """After that, still before clipping: terms whose gradient has a closed form."""
 
     def after_step(self, step: Step) -> None:
         """After the optimizer changed the weights; ``step.number`` counts it."""
@@ -105,9 +112,9 @@ class Hooks:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take back what :meth:`state_dict` gave."""
 
-    def memory(self) -> int:
-        """Bytes that the method holds beside the network, as long as the training runs."""
-        return 0
+    def held(self) -> list[Tensor]:
+        """The tensors that the method holds beside the network, as long as the training runs."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -125,11 +132,6 @@ class Method:
     build: Callable[[Any, "Setting"], Hooks]
     check: Callable[[Any, "Situation"], None] = lambda options, situation: None
     reads_text: bool = False
-
-
-def bytes_of(tensors: list[Tensor]) -> int:
-    """What tensors take of memory."""
-    return sum(each.numel() * each.element_size() for each in tensors)
 
 
 @torch.no_grad()

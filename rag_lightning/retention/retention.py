@@ -39,6 +39,8 @@ class Retention:
 
     def add_gradient(self, step: Step) -> None:
         for each in self.hooks.values():
+            each.change_gradient(step)
+        for each in self.hooks.values():
             each.add_gradient(step)
 
     def after_step(self, step: Step) -> None:
@@ -71,8 +73,9 @@ class Retention:
             self.hooks[name].load_state_dict(state)
 
     def memory(self) -> int:
-        """Bytes held beside the network."""
-        return sum(each.memory() for each in self.hooks.values())
+        """Bytes held beside the network; what several methods share counts once."""
+        held = {tensor.data_ptr(): tensor for each in self.hooks.values() for tensor in each.held()}
+        return sum(tensor.numel() * tensor.element_size() for tensor in held.values())
 
     def _backwards(self) -> Sequence[Hooks]:
         return list(self.hooks.values())[::-1]

@@ -1,5 +1,6 @@
 """What a retention method may know: before a model is loaded, and once it is."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from rag_lightning.encoding.cache import cached
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import base_model_of
 from rag_lightning.retention.text_batches import TextBatches
+from rag_lightning.speed.active_rows import ActiveRowsEmbedding
 from rag_lightning.tuning.options import TuningConfig
 
 WRITING_HEADS = ("text", "next_tokens")  # whose whole network is pretrained, output layer included
@@ -30,7 +32,7 @@ class Situation:
         head: the kind of head that the network has.
         folder: of the pretrained model; ``architecture`` is its config.
         all_frozen: no layer of the backbone learns.
-        tuning: the typed node.
+        tuning: the typed node; ``random_init``: the backbone was not pretrained.
     """
 
     head: str
@@ -38,6 +40,7 @@ class Situation:
     architecture: Any
     all_frozen: bool
     tuning: TuningConfig
+    random_init: bool = False
 
     @property
     def model_type(self) -> str:
@@ -111,20 +114,48 @@ def is_added(name: str) -> bool:
     return any(part.startswith(("lora_", "ia3_", "rule_features", "pair_head")) for part in name.split("."))
 
 
+def needs_a_learning_backbone(situation: Situation) -> None:
+    """Raise where the backbone stays as it is, or knows nothing that could be kept.
+
+    Raises:
+        UserError: with what to choose instead.
+    """
+    if situation.all_frozen:
+        raise UserError(
+            "the whole backbone is frozen: nothing is lost that this method could keep",
+            where="retention",
+            remedy="Choose retention=none, or a tuning that changes the backbone (tuning=full).",
+        )
+    if situation.random_init:
+        raise UserError(
+            "a backbone with random weights knows nothing that could be kept",
+            where="model.random_init",
+            remedy="Choose retention=none, or model.random_init=false.",
+        )
+
+
 def needs_pretrained_weights(options: Any, situation: Situation) -> None:
     """Raise where no pretrained weight learns, so that there is nothing to hold on to.
 
     Raises:
         UserError: with what to choose instead.
     """
-    adapted = situation.tuning.adapter.kind is not None
-    if situation.all_frozen or adapted:
-        what = "adapters learn beside the pretrained weights" if adapted else "the whole backbone is frozen"
+    needs_a_learning_backbone(situation)
+    if situation.tuning.adapter.kind is not None:
         raise UserError(
-            f"nothing is lost here that this method could keep: {what}",
+            "adapters learn beside the pretrained weights, which stay as they are",
             where="retention",
-            remedy="Choose retention=none, or a tuning that changes the backbone (tuning=full).",
+            remedy="Choose retention=distill or rehearsal, which look at what the whole network says, or tuning=full.",
         )
+
+
+def active_rows(network: nn.Module) -> str:
+    """Which rows of the word embeddings learn, as a digest; empty where all do."""
+    digest = hashlib.sha256()
+    tables = [module for module in network.modules() if isinstance(module, ActiveRowsEmbedding)]
+    for table in tables:
+        digest.update(table.active.cpu().numpy().tobytes())
+    return digest.hexdigest() if tables else ""
 
 
 def in_eval(network: nn.Module) -> Callable[[], None]:

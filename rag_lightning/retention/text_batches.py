@@ -1,7 +1,7 @@
 """Batches of general text, each a function of a step's number alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,9 +29,9 @@ class TextBatches:
     seed: int
     device: torch.device = torch.device("cpu")
 
-    def at(self, step: int, rank: int = 0, world: int = 1) -> tuple[Places, dict[str, Tensor]]:
-        """The batch of a step, of one of ``world`` processes."""
-        number = step * world + rank
+    def at(self, batch: int, rank: int = 0, world: int = 1) -> tuple[Places, dict[str, Tensor]]:
+        """The general texts beside a batch of the task's, of one of ``world`` processes."""
+        number = batch * world + rank
         chunks = self._chunks
         turn, place = divmod(number, len(chunks))
         order = np.random.default_rng([self.seed, turn]).permutation(len(chunks))
@@ -41,6 +41,10 @@ class TextBatches:
         """Every text once."""
         for chunk in self._chunks:
             yield self._batch(chunk)
+
+    def first(self, texts: int) -> "TextBatches":
+        """The same of the first texts only."""
+        return replace(self, rows=self.rows[:texts])
 
     def __len__(self) -> int:
         return len(self.rows)

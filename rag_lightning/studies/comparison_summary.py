@@ -43,7 +43,8 @@ def summarise(outcomes: Sequence[Outcome], arms: Sequence[str]) -> list[Side]:
     own = [groups[arm] for arm in arms if arm in groups]
     first = _mean([outcome.seconds for outcome in own[0]]) if own else 1.0
     sides = [_side(group, first) for group in own]
-    points = [(side.score, side.kept.get(KEPT, 0.0)) for side in sides]
+    sign = -1.0 if any(outcome.lower_is_better for outcome in outcomes) else 1.0
+    points = [(sign * side.score, side.kept.get(KEPT, 0.0)) for side in sides]
     return [
         Side(**{**side.__dict__, "on_front": KEPT in side.kept and not _beaten(point, points)})
         for side, point in zip(sides, points, strict=True)

@@ -15,12 +15,13 @@ from rag_lightning.config.compose import compose
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import say
 from rag_lightning.evaluate import evaluate
+from rag_lightning.model.interface import TEXT_HEADS
 from rag_lightning.report.files import write_text
 from rag_lightning.studies.options import SequenceConfig
 from rag_lightning.studies.sequence_summary import Course, markdown, plot_courses
 from rag_lightning.studies.trials import folder_of, overrides_of, sets
 from rag_lightning.train import train
-from rag_lightning.training.plan import Plan, make_plan
+from rag_lightning.training.plan import make_plan
 from rag_lightning.training.run import RunResult
 
 _OWN = ("sequence", "seed")  # set for each run by the study
@@ -44,13 +45,14 @@ def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
     study = parse(SequenceConfig, plain["sequence"], "sequence")
     shared = [*study.shared, *(word for word in typed if not sets(word, (*_OWN, *_OF_TASK)))]
     every = [_words(study, shared, task, arm, study.seeds[0]) for arm in study.arms for task in study.tasks]
-    plans = [make_plan(compose("train", words)) for words in every]
+    for words in every:
+        make_plan(compose("train", words))
     folder = folder_of(study.folder, str(plain["output_dir"]), "sequence", list(study.tasks))
     courses: list[Course] = []
     for seed in study.seeds:
         for arm in study.arms:
             say(f"\n{arm}, seed {seed}", style="bold")
-            courses.append(_course(study, shared, arm, seed, plans[0]))
+            courses.append(_course(study, shared, arm, seed))
             lines = [json.dumps(asdict(course), ensure_ascii=False) for course in courses]
             write_text(folder / "courses.jsonl", "\n".join(lines) + "\n")
             write_text(folder / "table.md", markdown(courses) + "\n")
@@ -59,17 +61,17 @@ def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
     return folder
 
 
-def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int, first: Plan) -> Course:
+def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int) -> Course:
     names, scores, alone = list(study.tasks), [], []
     done: list[RunResult] = []
     for number, task in enumerate(names):
         words = _words(study, shared, task, arm, seed)
         say(f"\n{arm}, seed {seed}: {task}", style="bold")
         alone.append(_score(train(words)))  # from the pretrained backbone; the first task of a course is just that
-        done.append(train([*words, *_from(done[-1], first)]) if number else train(words))
+        done.append(train([*words, *_from(done[-1], words)]) if number else train(words))
         scores.append([_left(run, done[-1]) for run in done[:-1]] + [_score(done[-1])])
     metrics = [run.headline for run in done]
-    return Course(arm, seed, names, metrics, scores, alone)
+    return Course(arm, seed, names, metrics, scores, alone, [run.lower_is_better for run in done])
 
 
 def _words(study: SequenceConfig, shared: Sequence[str], task: str, arm: str, seed: int) -> list[str]:
@@ -77,13 +79,15 @@ def _words(study: SequenceConfig, shared: Sequence[str], task: str, arm: str, se
     return [*shared, f"seed={seed}", *own[0], *own[1]]
 
 
-def _from(run: RunResult, first: Plan) -> list[str]:
-    """What makes a run begin with another's backbone, which is pooled as the pretrained one is."""
+def _from(run: RunResult, words: list[str]) -> list[str]:
+    """What makes a run begin with another's backbone, which is pooled as the pretrained one is for that task."""
     from rag_lightning.model.pooling import choose_pooling
 
-    pooling = choose_pooling(first.model.folder, first.architecture, first.config.model)
-    words = ["model=local", f"model.path={run.folder / 'model'}", f"model.name={first.config.model.name}"]
-    return [*words, f"model.pooling={pooling}"]
+    alone = make_plan(compose("train", words))
+    name, pooling = alone.config.model.name, "auto"
+    if alone.head in TEXT_HEADS:
+        pooling = choose_pooling(alone.model.folder, alone.architecture, alone.config.model, alone.head)
+    return ["model=local", f"model.path={run.folder / 'model'}", f"model.name={name}", f"model.pooling={pooling}"]
 
 
 def _left(run: RunResult, later: RunResult) -> float:

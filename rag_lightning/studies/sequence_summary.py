@@ -3,7 +3,7 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -19,6 +19,7 @@ class Course:
     Attributes:
         scores: after task i, of each task up to i: ``scores[i][j]``.
         alone: of each task when it is learnt from the pretrained backbone.
+        lower: of each task, whether less is better.
     """
 
     arm: str
@@ -27,19 +28,20 @@ class Course:
     metrics: list[str]
     scores: list[list[float]]
     alone: list[float]
+    lower: list[bool] = field(default_factory=list)
 
     @property
     def forgetting(self) -> float:
         """Mean fall of the earlier tasks from their best score before the end to the end (Chaudhry et al. 2018)."""
         end = len(self.scores) - 1
-        falls = [max(row[j] for row in self.scores[j:end]) - self.scores[end][j] for j in range(end)]
+        falls = [max(self._good(i, j) for i in range(j, end)) - self._good(end, j) for j in range(end)]
         return statistics.mean(falls)
 
     @property
     def backward(self) -> float:
         """Mean change of a task's score from when it was learnt to the end (Lopez-Paz and Ranzato 2017)."""
         end = len(self.scores) - 1
-        return statistics.mean(self.scores[end][j] - self.scores[j][j] for j in range(end))
+        return statistics.mean(self._good(end, j) - self._good(j, j) for j in range(end))
 
     @property
     def forward(self) -> float:
@@ -47,12 +49,15 @@ class Course:
 
         A new task has a new head, so that its score before training, by which the papers measure it, says nothing.
         """
-        return statistics.mean(self.scores[i][i] - self.alone[i] for i in range(1, len(self.scores)))
+        signs = [self._sign(i) for i in range(len(self.scores))]
+        return statistics.mean(signs[i] * (self.scores[i][i] - self.alone[i]) for i in range(1, len(self.scores)))
 
-    @property
-    def mean(self) -> float:
-        """Of all tasks at the end."""
-        return statistics.mean(self.scores[-1])
+    def _good(self, i: int, j: int) -> float:
+        """The score of task ``j`` after task ``i``, so that more is better."""
+        return self._sign(j) * self.scores[i][j]
+
+    def _sign(self, j: int) -> float:
+        return -1.0 if self.lower and self.lower[j] else 1.0
 
 
 def markdown(courses: Sequence[Course]) -> str:
@@ -62,13 +67,12 @@ def markdown(courses: Sequence[Course]) -> str:
         arms[course.arm].append(course)
     tasks, metrics = courses[0].tasks, courses[0].metrics
     told = [f"{task} ({metric}), learnt → at the end" for task, metric in zip(tasks, metrics, strict=True)]
-    head = ["way", *told, "mean at the end", "forgetting", "backward", "forward", "seeds"]
+    head = ["way", *told, "forgetting", "backward", "forward", "seeds"]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for arm, group in arms.items():
         by_task = [f"{_after(group, j, j):.3f} → {_after(group, len(tasks) - 1, j):.3f}" for j in range(len(tasks))]
         sums = [
-            statistics.mean(getattr(course, name) for course in group)
-            for name in ("mean", "forgetting", "backward", "forward")
+            statistics.mean(getattr(course, name) for course in group) for name in ("forgetting", "backward", "forward")
         ]
         cells = [arm, *by_task, *(f"{value:.3f}" for value in sums), str(len(group))]
         lines.append(f"| {' | '.join(cells)} |")

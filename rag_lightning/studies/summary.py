@@ -23,6 +23,7 @@ class Outcome:
     folder: str | None
     by_label: Mapping[str, float] = field(default_factory=dict)  # F1 of each label
     kept: Mapping[str, float] = field(default_factory=dict)  # of each probe, and the worst as "kept"
+    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,10 @@ def outcome_of(trial: Trial, train: Train, *, keep_model: bool) -> Outcome:
         shutil.rmtree(result.folder / "model", ignore_errors=True)
     names = (f"test/{result.headline}", f"validation/{result.headline}")
     metric = next(name for name in names if name in result.metrics)
+    by_label = _label_scores(result.metrics, metric.partition("/")[0])
     return Outcome(
         trial.arm, trial.shots, trial.seed, float(result.metrics[metric]), metric, float(status.get("seconds", 0.0)),
-        None, str(result.folder), _label_scores(result.metrics, metric.partition("/")[0]), _kept(result.metrics),
+        None, str(result.folder), by_label, _kept(result.metrics), result.lower_is_better,
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def _kept(metrics: Mapping[str, float]) -> dict[str, float]:
     return {
         name[len(start) :].removesuffix(f"/{end}"): float(value)
         for name, value in metrics.items()
-        if name.startswith(start) and name.endswith(end)
+        if name.startswith(start) and name.endswith(end) and "/layer/" not in name
     }
 
 

@@ -35,11 +35,11 @@ from rag_lightning.speed.precision import choose_precision
 from rag_lightning.tasks.outputs.cloze import equip_cloze
 from rag_lightning.template.verbalizer import Verbalizer
 from rag_lightning.training.atomic import AtomicCheckpointIO
-from rag_lightning.training.keeping import general_rows_of, retention_of
+from rag_lightning.training.keeping import general_rows_of, optimization_of, own_device, retention_of
 from rag_lightning.training.knowledge import probing
 from rag_lightning.training.learned import never_learning
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.optimization import Optimization, steps_of_epoch, total_steps
+from rag_lightning.training.optimization import steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
@@ -128,15 +128,15 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         network.train()
         keep_frozen_in_eval(network, plan.frozen_layers)
 
+    if plan.retention:
+        network.to(own_device(accelerator))  # what the methods hold lies where the network will
     retention = retention_of(plan, network, task, general, speed, precision)
     set_train_mode(network)
     batches = data.batches_per_epoch()
     steps = total_steps(config.trainer, batches)
     module = FineTuning(
         network, task, data.labels, lambda split: data.splits[data.learn_from if split == "train" else split].records,
-        optimization=Optimization(
-            config.optimizer, config.scheduler, steps, config.tuning.head_lr, speed, config.tuning.layer_decay
-        ),
+        optimization=optimization_of(plan, steps, speed),
         set_train_mode=set_train_mode, seed=config.seed, retention=retention,
         unfreezing=unfreezing_of(plan, network, steps, steps_of_epoch(config.trainer, batches)),
         never_learning=never_learning(network),

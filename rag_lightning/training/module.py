@@ -122,7 +122,17 @@ class FineTuning(pl.LightningModule):
 
     def _step(self, done: int = 0) -> Step:
         steps, number = self.optimization.steps if self.optimization is not None else 1, self.global_step + done
-        return Step(number, min(1.0, number / steps), self.global_rank, self.trainer.world_size)
+        together = self.trainer.accumulate_grad_batches
+        batch = number * together + self._batch_idx % together
+        scale = self._gradient_scale()
+        return Step(number, min(1.0, number / steps), batch, self.global_rank, self.trainer.world_size, scale)
+
+    def _gradient_scale(self) -> float:
+        """What gradients are multiplied by before the optimizer's step, where it divides by it itself (fp16)."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is None or not getattr(self.trainer.optimizers[0], "_step_supports_amp_scaling", False):
+            return 1.0
+        return float(scaler.get_scale())
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning will write what is logged now: a call to ``log`` costs a per cent of a step."""

@@ -30,6 +30,7 @@ class Optimization:
         head_lr: learning rate of the task head; None for that of the backbone.
         speed: what was accelerated in the network.
         layer_decay: a layer's learning rate is that of the layer above it times this.
+        unused_rows_rest: embeddings of words that the data lack stay as pretrained instead of decaying.
     """
 
     optimizer: dict[str, Any]
@@ -38,6 +39,7 @@ class Optimization:
     head_lr: float | None = None
     speed: AppliedSpeed = field(default_factory=AppliedSpeed)
     layer_decay: float = 1.0
+    unused_rows_rest: bool = False
 
     def build(self, network: PreTrainedModel) -> dict[str, Any]:
         """In the form of Lightning's ``configure_optimizers``."""
@@ -48,7 +50,8 @@ class Optimization:
         if self.layer_decay < 1.0:
             groups = by_layer(groups, layer_rates(network, self.layer_decay), float(node["lr"]))
         optimizer = instantiate(node)(groups)
-        optimizer_hook(self.speed, optimizer)
+        if not self.unused_rows_rest:
+            optimizer_hook(self.speed, optimizer)
         warmup = self.scheduler.warmup
         schedule = get_scheduler(
             self.scheduler.name,

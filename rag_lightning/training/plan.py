@@ -132,7 +132,7 @@ def make_plan(raw: DictConfig) -> Plan:
     content = content_fingerprint(config.data)
     model = resolve(config.model)
     every_layer = bool(frozen_layers) and frozen_layers == n_layers(architecture, head)
-    situation = Situation(head, model.folder, architecture, every_layer, config.tuning)
+    situation = Situation(head, model.folder, architecture, every_layer, config.tuning, config.model.random_init)
     check_retention(retention, situation, str(config.trainer.get("strategy")))
     general_content = _general_content(config, retention)
     if head in TEXT_HEADS:

@@ -38,6 +38,7 @@ class RunResult:
         score: the validation headline, for a sweep to optimise.
         headline: name of the metric that the task is judged by, such as ``f1``.
         already_done: nothing was computed, the result was there.
+        lower_is_better: of the headline.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class RunResult:
     score: float | None
     headline: str
     already_done: bool = False
+    lower_is_better: bool = False
 
 
 def run(raw: DictConfig) -> RunResult:
@@ -80,7 +82,7 @@ def _already_done(plan: Plan, folder: RunFolder) -> RunResult:
     metrics = folder.metrics()
     shown = "  ".join(f"{name} {metrics[name]:.3f}" for name in _headlines(plan, metrics))
     say(f"This run is finished: {folder.path}  {shown}\nforce=true runs it again from the start.")
-    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline, already_done=True)
+    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline, True, plan.task.lower_is_better)
 
 
 def _headlines(plan: Plan, metrics: dict[str, float]) -> list[str]:
@@ -122,7 +124,7 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
         folder.set_status(**state, seconds=before + time.monotonic() - began)
         if parts is not None:
             _release(parts, failed=state["state"] == "failed")
-    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline)
+    return RunResult(folder.path, metrics, _score(plan, metrics), plan.task.headline, False, plan.task.lower_is_better)
 
 
 def _score(plan: Plan, metrics: dict[str, float]) -> float | None:

@@ -20,13 +20,16 @@ from rag_lightning.encoding.loader import ResumableLoader
 from rag_lightning.rules.self_training import confident_records
 from rag_lightning.training.atomic import AtomicCheckpointIO
 from rag_lightning.training.build import Parts
+from rag_lightning.training.keeping import optimization_of
 from rag_lightning.training.learned import load_learned, save_learned
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.optimization import Optimization, steps_of_epoch, total_steps
+from rag_lightning.training.optimization import steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints, newest_whole
 from rag_lightning.training.stop import GracefulStop
 from rag_lightning.training.what_learns import unfreezing_of
+
+_RETENTION = "retention.pt"  # what methods carry on, beside the weights of a finished stage
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
     done = folder / "done.safetensors"
     if done.is_file():
         load_learned(parts.network, done)
+        parts.retention.load_state_dict(torch.load(folder / _RETENTION, weights_only=True))
         return
     node = {**plan.config.trainer, "max_epochs": stage.epochs, "max_steps": -1}
     steps = total_steps(node, parts.data.batches_per_epoch(stage.split))
@@ -113,7 +117,7 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
     an_epoch = steps_of_epoch(node, parts.data.batches_per_epoch(stage.split))
     module = FineTuning(
         parts.network, parts.module.task, parts.data.labels, lambda _: parts.data.splits[stage.split].records,
-        optimization=_optimization(stage, plan, parts, steps), set_train_mode=parts.module.set_train_mode,
+        optimization=optimization_of(plan, steps, parts.speed, stage.lr), set_train_mode=parts.module.set_train_mode,
         seed=plan.config.seed, retention=parts.retention, stage=stage.number,
         unfreezing=unfreezing_of(plan, parts.network, steps, an_epoch),
         never_learning=parts.module.never_learning,
@@ -122,15 +126,10 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
     point = newest_whole(folder, clean=is_rank_zero())
     trainer.fit(module, datamodule=_StageData(parts.data, stage.split), ckpt_path=point, weights_only=True)
     if is_rank_zero():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(parts.retention.state_dict(), folder / _RETENTION)
         save_learned(parts.network.state_dict(), parts.module.never_learning, done)
     trainer.strategy.barrier(stage.name)
-
-
-def _optimization(stage: Stage, plan: Plan, parts: Parts, steps: int) -> Optimization:
-    config = plan.config
-    optimizer = {**config.optimizer, **({"lr": stage.lr} if stage.lr is not None else {})}
-    tuning = config.tuning
-    return Optimization(optimizer, config.scheduler, steps, tuning.head_lr, parts.speed, tuning.layer_decay)
 
 
 def _trainer(stage: Stage, plan: Plan, parts: Parts, node: dict[str, Any], resume: ResumePoints) -> pl.Trainer:

@@ -1,5 +1,6 @@
 """Every method of ``conf/retention`` in a run: it learns, resumes to the same weights, and at weight 0 does nothing."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,8 @@ OFF = {
     "ewc": ["retention.ewc.weight=0"],
     "distill": ["retention.distill.weight=0"],
     "rehearsal": ["retention.rehearsal.weight=0"],
-    "r3f": ["retention.smooth.weight=0"],
-    "smart": ["retention.smooth.weight=0"],
+    "r3f": ["retention.r3f.weight=0"],
+    "smart": ["retention.smart.weight=0"],
     "mixout": ["retention.mixout.probability=0"],
     "ema": ["retention.ema.decay=0"],
     "wise_ft": ["retention.wise_ft.alphas=[1.0]"],
@@ -30,8 +31,8 @@ OFF = {
 # What is felt in a few steps of a tiny network.
 STRONG = {
     "l2sp": ["retention.l2sp.weight=5"],
-    "r3f": ["retention.smooth.noise=0.1"],
-    "smart": ["retention.smooth.noise=0.1"],
+    "r3f": ["retention.r3f.noise=0.1"],
+    "smart": ["retention.smart.noise=0.1"],
 }
 
 
@@ -77,6 +78,24 @@ def test_every_method_can_be_turned_off() -> None:
     assert methods - set(OFF) - {"balanced"} == set()
 
 
+def test_what_was_computed_for_other_data_is_not_taken(tiny_run: Overrides, tmp_path: Path) -> None:
+    """Fisher information is of the rows that a run's data look up; what the original said is of the very texts."""
+    train(tiny_run(*overrides_of("ewc"), f"run.folder={tmp_path}/all"))
+    train(tiny_run(*overrides_of("ewc"), "data.limit.train=10", f"run.folder={tmp_path}/few"))
+    first = ["retention=distill", "general_text.limit.train=20", "trainer.log_every_n_steps=1"]
+    train(tiny_run(*first, f"run.folder={tmp_path}/one"))
+    other = train(tiny_run(*first, "general_text.split.seed=5", f"run.folder={tmp_path}/other")).folder
+    step = json.loads((other / "history.jsonl").read_text().splitlines()[0])
+    assert step["retention/distill"] == pytest.approx(0.0, abs=1e-2)  # nothing has changed at the first step
+
+
+def test_the_order_of_methods_does_not_matter(tiny_run: Overrides, tmp_path: Path) -> None:
+    """Mixout changes the gradient of the task's loss, not the pull of L2-SP."""
+    both = [*STRONG["l2sp"], "checkpoint.use=last"]
+    one = weights(train(tiny_run("retention=[l2sp,mixout]", *both, f"run.folder={tmp_path}/one")).folder)
+    assert weights(train(tiny_run("retention=[mixout,l2sp]", *both, f"run.folder={tmp_path}/other")).folder) == one
+
+
 def test_accumulated_gradients_are_kept_once(tiny_run: Overrides, tmp_path: Path) -> None:
     """Two micro-batches are one step: the mask of mixout and the pull of L2-SP count once."""
     chosen = ["retention=[l2sp,mixout,ema]", "trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1"]
@@ -103,7 +122,7 @@ def test_going_back_all_the_way_gives_the_pretrained_backbone(
     tiny_run: Overrides, tiny_model: Path, tmp_path: Path
 ) -> None:
     chosen = ["retention=wise_ft", "retention.wise_ft.alphas=[0]", "retention.wise_ft.tolerance=1"]
-    folder = train(tiny_run(*chosen, "optimizer.weight_decay=0", f"run.folder={tmp_path}/back")).folder
+    folder = train(tiny_run(*chosen, f"run.folder={tmp_path}/back")).folder
     begun, now = load_file(tiny_model / "model.safetensors"), load_file(folder / "model" / "model.safetensors")
     shared = [name for name in now if name in begun and "classifier" not in name]
     assert shared and all(torch.equal(now[name], begun[name]) for name in shared)
@@ -117,8 +136,11 @@ def test_going_back_all_the_way_gives_the_pretrained_backbone(
         (["+retention.l2ps={weight: 1}"], "Did you mean l2sp"),
         (["retention=l2sp", "+retention.l2sp.wieght=1"], "weight"),
         (["retention=distill", "retention.distill.of=words"], "predicts no next words"),
-        (["retention=rehearsal", "retention.rehearsal.objective=next_words"], "no pretrained head for next words"),
+        (["retention=rehearsal", "retention.rehearsal.objective=next_words"], "by next words"),
         (["retention=wise_ft", "retention.wise_ft.alphas=[1.5]"], "shares from 0"),
+        (["retention=l2sp", "model.random_init=true"], "random weights knows nothing"),
+        (["retention=l2sp", "tuning=lora"], "adapters learn beside"),
+        (["retention=mixout", "tuning=bitfit"], "only biases learn"),
         (["retention=l2sp", "trainer.strategy=fsdp"], "hold the whole"),
     ],
 )

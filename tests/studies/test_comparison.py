@@ -1,6 +1,7 @@
 """Ways of training side by side: the sums, the front, and a small comparison from the command line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def test_means_times_and_the_front() -> None:
     assert plain.kept["kept"] == pytest.approx(0.72)
     assert half.times == pytest.approx(1.5) and half.score_spread is None
     assert [side.on_front for side in (plain, half, kept, beaten)] == [True, True, True, False]
+
+
+def test_the_front_where_less_is_better() -> None:
+    outcomes = [
+        replace(one, lower_is_better=True) for one in (outcome("plain", 1, 9.0, 0.7), outcome("half", 1, 20.0, 0.7))
+    ]
+    assert [side.on_front for side in summarise(outcomes, ARMS)] == [True, False]
 
 
 def test_the_table_says_what_failed_and_why() -> None:

@@ -1,6 +1,7 @@
 """A sequence of tasks: the sums on a known matrix, and a small one from the command line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ def test_forgetting_and_transfer_on_a_known_matrix() -> None:
     assert COURSE.forgetting == pytest.approx(((0.8 - 0.6) + (0.7 - 0.4)) / 2)
     assert COURSE.backward == pytest.approx(((0.6 - 0.8) + (0.4 - 0.7)) / 2)
     assert COURSE.forward == pytest.approx(((0.7 - 0.75) + (0.9 - 0.8)) / 2)
-    assert COURSE.mean == pytest.approx((0.6 + 0.4 + 0.9) / 3)
+
+
+def test_where_less_is_better_a_rise_is_forgetting() -> None:
+    perplexities = replace(
+        COURSE, scores=[[12.0], [15.0, 9.0]], alone=[12.0, 10.0], tasks=["a", "b"], lower=[True, True]
+    )
+    assert (perplexities.forgetting, perplexities.backward, perplexities.forward) == (3.0, -3.0, 1.0)
 
 
 def test_the_table_names_what_was_learnt_and_what_is_left() -> None:
     table = markdown([COURSE])
-    assert "| plain | 0.800 → 0.600 | 0.700 → 0.400 | 0.900 → 0.900 | 0.633 | 0.250 | -0.250 | 0.025 | 1 |" in table
+    assert "| plain | 0.800 → 0.600 | 0.700 → 0.400 | 0.900 → 0.900 | 0.250 | -0.250 | 0.025 | 1 |" in table
 
 
 def test_two_tasks_from_the_command_line(run: Any, tiny_model: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from rag_lightning.errors import UserError
 from rag_lightning.model.pooling import masked_mean
-from rag_lightning.retention.method import Batch, Hooks, Method, Step, Weighted, bytes_of
+from rag_lightning.retention.method import Batch, Hooks, Method, Step, Weighted
 from rag_lightning.retention.setting import (
     WRITING_HEADS,
     Setting,
@@ -22,7 +22,7 @@ from rag_lightning.retention.setting import (
     gathered,
     in_eval,
     last_hidden,
-    needs_pretrained_weights,
+    needs_a_learning_backbone,
 )
 
 
@@ -75,14 +75,14 @@ class Distill(Hooks):
     def loss(self, network: object, outputs: object, batch: Batch, step: Step) -> Tensor | None:
         if not (weight := self.options.weight_at(step.progress)):
             return None
-        places, texts = self.batches.at(step.number, step.rank, step.world)
+        places, texts = self.batches.at(step.batch, step.rank, step.world)
         back = in_eval(self.setting.network)  # the original was asked without dropout too
         distance = self._distance(places, texts)
         back()
         return weight * distance
 
-    def memory(self) -> int:
-        return bytes_of(list(self.original.values()))
+    def held(self) -> list[Tensor]:
+        return list(self.original.values())
 
     def _distance(self, places: Tensor, texts: Batch) -> Tensor:
         if self.kind == "texts":
@@ -126,7 +126,7 @@ class Distill(Hooks):
 
 def check(options: DistillOptions, situation: Situation) -> None:
     """Refuse words where the network writes none, and encoder-decoders' words."""
-    needs_pretrained_weights(options, situation)
+    needs_a_learning_backbone(situation)
     writes = situation.head in WRITING_HEADS and not situation.architecture.is_encoder_decoder
     if options.kind(situation.head) == "words" and not writes:
         raise UserError(

@@ -6,13 +6,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from rag_lightning.retention.method import Hooks, Method, Options, Step, bytes_of
+from rag_lightning.retention.method import Hooks, Method, Options, Step
 from rag_lightning.retention.setting import Setting
 
 
 class EMAOptions(Options):
     decay: float = Field(0.99, ge=0, lt=1, description="share of the average that a step leaves; 0: the weights")
     warm: bool = Field(True, description="in the first n steps at most n/(n+9), so that the start is forgotten")
+
+    @property
+    def in_force(self) -> bool:
+        return self.decay > 0
 
 
 @torch.no_grad()
@@ -57,8 +61,8 @@ class EMA(Hooks):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         torch._foreach_copy_(self.averages, [state[name].to(self.averages[0].device) for name in self.names])
 
-    def memory(self) -> int:
-        return bytes_of(self.averages)
+    def held(self) -> list[Tensor]:
+        return self.averages
 
 
 METHOD = Method(EMAOptions, EMA)

@@ -13,8 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rag_lightning.model.pooling import masked_mean
-from rag_lightning.retention.method import Hooks, Method, Step, Weighted, bytes_of, with_gradient
-from rag_lightning.retention.setting import WRITING_HEADS, Setting, in_eval, last_hidden, needs_pretrained_weights
+from rag_lightning.retention.method import Hooks, Method, Step, Weighted, with_gradient
+from rag_lightning.retention.setting import (
+    WRITING_HEADS,
+    Setting,
+    active_rows,
+    in_eval,
+    last_hidden,
+    needs_pretrained_weights,
+)
 
 Tensors = Sequence[Tensor]
 
@@ -40,13 +47,12 @@ def add_ewc_gradient(weights: Tensors, start: Tensors, fisher: Tensors, strength
 
 def estimate_fisher(setting: Setting, texts: int) -> dict[str, Tensor]:
     """The diagonal of the Fisher information by parameter name, scaled so that its mean over all of them is 1."""
-    learning, batches = setting.learning, setting.batches(1)
+    learning, batches = setting.learning, setting.batches(1).first(texts)
     fisher = {name: torch.zeros_like(each) for name, each in learning.items()}
     back = in_eval(setting.network)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(setting.seed)
-        for number in range(min(texts, len(batches))):
-            _, batch = batches.at(number)
+        torch.default_generator.manual_seed(0)  # the same for all runs, which share the result
+        for _, batch in batches.in_order():
             gradients = torch.autograd.grad(_own_words(setting, batch), list(learning.values()), allow_unused=True)
             for name, gradient in zip(learning, gradients, strict=True):
                 if gradient is not None:
@@ -70,7 +76,8 @@ class EWC(Hooks):
     def __init__(self, options: EWCOptions, setting: Setting) -> None:
         self.options, names = options, list(setting.learning)
         start = setting.start(names)
-        known: dict[str, Any] = {"texts": options.texts, "seed": setting.seed, "names": names}
+        shapes = {name: list(each.shape) for name, each in setting.learning.items()}
+        known: dict[str, Any] = {"texts": options.texts, "shapes": shapes, "rows": active_rows(setting.network)}
         fisher: dict[str, Tensor] = {}
         if options.weight:
             fisher = setting.remembered("fisher", known, lambda: estimate_fisher(setting, options.texts))
@@ -82,10 +89,10 @@ class EWC(Hooks):
         strength = self.options.weight_at(step.progress)
         if strength and (triples := with_gradient(self.triples)):
             weights, start, fisher = zip(*triples, strict=True)
-            add_ewc_gradient(weights, start, fisher, strength)
+            add_ewc_gradient(weights, start, fisher, strength * step.gradient_scale)
 
-    def memory(self) -> int:
-        return bytes_of([each for _, *rest in self.triples for each in rest])
+    def held(self) -> list[Tensor]:
+        return [each for _, *rest in self.triples for each in rest]
 
 
 METHOD = Method(EWCOptions, EWC, needs_pretrained_weights, reads_text=True)

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from rag_lightning.retention.method import Hooks, Method, Step, Weighted, bytes_of, with_gradient
+from rag_lightning.retention.method import Hooks, Method, Step, Weighted, with_gradient
 from rag_lightning.retention.setting import Setting, needs_pretrained_weights
 
 
@@ -38,10 +38,10 @@ class L2SP(Hooks):
         alpha = self.options.weight_at(step.progress)
         if alpha and (pairs := with_gradient(self.pairs)):
             weights, start = zip(*pairs, strict=True)
-            add_l2sp_gradient(weights, start, alpha)
+            add_l2sp_gradient(weights, start, alpha * step.gradient_scale)
 
-    def memory(self) -> int:
-        return bytes_of([start for _, start in self.pairs])
+    def held(self) -> list[Tensor]:
+        return [start for _, start in self.pairs]
 
 
 METHOD = Method(L2SPOptions, L2SP, needs_pretrained_weights)

@@ -7,14 +7,20 @@ forward pass until after the backward pass, so that any layer, fused ones too, i
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-from rag_lightning.retention.method import Hooks, Method, Options, Step, bytes_of
-from rag_lightning.retention.setting import Setting, needs_pretrained_weights
+from rag_lightning.errors import UserError
+from rag_lightning.retention.method import Hooks, Method, Options, Step
+from rag_lightning.retention.setting import Setting, Situation, needs_pretrained_weights
 from rag_lightning.speed.dropout import MaskSource
 
 
 class MixoutOptions(Options):
     probability: float = Field(0.7, ge=0, lt=1, description="of a weight to be the pretrained one for a step")
+
+    @property
+    def in_force(self) -> bool:
+        return self.probability > 0
 
 
 def mixed(weight: Tensor, start: Tensor, keep: Tensor, probability: float) -> Tensor:
@@ -25,7 +31,7 @@ def mixed(weight: Tensor, start: Tensor, keep: Tensor, probability: float) -> Te
 class Mixout(Hooks):
     def __init__(self, options: MixoutOptions, setting: Setting) -> None:
         self.options = options
-        matrices = {id(m.weight) for m in setting.backbone.modules() if isinstance(m, nn.Linear)}
+        matrices = {id(m.weight) for m in setting.backbone.modules() if isinstance(m, (nn.Linear, Conv1D))}
         names = [name for name, each in setting.learning.items() if id(each) in matrices]
         start = setting.start(names)
         self.pairs = [(setting.learning[name], start[name]) for name in names]
@@ -49,20 +55,20 @@ class Mixout(Hooks):
             weight.copy_(real)
 
     @torch.no_grad()
-    def add_gradient(self, step: Step) -> None:
+    def change_gradient(self, step: Step) -> None:
         for (weight, _), keep in zip(self.pairs, self._keep, strict=bool(self._keep)):
             if weight.grad is not None:
                 weight.grad.mul_(keep).div_(1.0 - self.options.probability)
 
-    def memory(self) -> int:
-        return bytes_of([start for _, start in self.pairs]) * (3 if self.options.probability else 1)
+    def held(self) -> list[Tensor]:
+        return [*(start for _, start in self.pairs), *self._real, *self._keep]
 
     def _draw(self, step: Step) -> None:
         """The masks of an optimizer step, the same in all its micro-batches and on all devices."""
         if self._masks_of == step.number:
             return
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed * 1_000_003 + step.number)
+            torch.default_generator.manual_seed(self.seed * 1_000_003 + step.number)
             source = MaskSource()
         self._keep = [
             source.keep(weight.shape, self.options.probability, weight.dtype).to(weight.device)
@@ -73,4 +79,15 @@ class Mixout(Hooks):
         self._masks_of = step.number
 
 
-METHOD = Method(MixoutOptions, Mixout, needs_pretrained_weights)
+def check(options: MixoutOptions, situation: Situation) -> None:
+    """Refuse where no matrix of the backbone learns."""
+    needs_pretrained_weights(options, situation)
+    if situation.tuning.parameters == "biases":
+        raise UserError(
+            "mixout mixes matrices, and only biases learn",
+            where="retention.mixout",
+            remedy="Choose tuning=full, or retention=l2sp.",
+        )
+
+
+METHOD = Method(MixoutOptions, Mixout, check)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from rag_lightning.errors import UserError
 from rag_lightning.model.head_weights import missing_head_weights
-from rag_lightning.model.interface import supports
+from rag_lightning.model.interface import is_causal, supports
 from rag_lightning.model.load import load_network
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.pooling import masked_mean
@@ -25,7 +25,7 @@ from rag_lightning.retention.setting import (
     Setting,
     Situation,
     last_hidden,
-    needs_pretrained_weights,
+    needs_a_learning_backbone,
 )
 
 _TEMPERATURE = 0.05  # of the contrast, as in the paper
@@ -77,19 +77,24 @@ class Rehearsal(Hooks):
         }  # fmt: skip
         self._loss = losses[objective]
         if objective == "masked_words" and options.weight:
+            if setting.mask_id is None:
+                raise UserError(
+                    "the tokenizer of this backbone has no mask",
+                    where="retention.rehearsal.objective",
+                    remedy="Choose contrast, or retention=distill.",
+                )
             self.guesser = guessing_network(setting)
 
     def loss(self, network: Any, outputs: Any, batch: Batch, step: Step) -> Tensor | None:
         if not (weight := self.options.weight_at(step.progress)):
             return None
-        _, texts = self.batches.at(step.number, step.rank, step.world)
+        _, texts = self.batches.at(step.batch, step.rank, step.world)
         return weight * self._loss(texts)
 
-    def memory(self) -> int:
+    def held(self) -> list[Tensor]:
         own = {id(each) for each in self.setting.network.parameters()}
         guesser = getattr(self, "guesser", None)
-        added = [p for p in guesser.parameters() if id(p) not in own] if guesser is not None else []
-        return sum(each.numel() * each.element_size() for each in added)
+        return [each for each in guesser.parameters() if id(each) not in own] if guesser is not None else []
 
     def _next_words(self, texts: Batch) -> Tensor:
         return next_words_loss(self.setting.network(**texts).logits, texts)
@@ -98,7 +103,8 @@ class Rehearsal(Hooks):
         ids = texts["input_ids"]
         words = ~torch.isin(ids, torch.tensor(self.setting.special_ids, device=ids.device))
         chosen = (torch.rand(ids.shape, device=ids.device) < self.options.mask_probability) & words
-        shown = ids.masked_fill(chosen, int(self.setting.mask_id or 0))
+        assert self.setting.mask_id is not None, "checked when the head was loaded"
+        shown = ids.masked_fill(chosen, self.setting.mask_id)
         logits = self.guesser(input_ids=shown, attention_mask=texts["attention_mask"]).logits
         return F.cross_entropy(logits[chosen].float(), ids[chosen]) if chosen.any() else logits.sum() * 0.0
 
@@ -123,19 +129,20 @@ def guessing_network(setting: Setting) -> nn.Module:
 
 def check(options: RehearsalOptions, situation: Situation) -> None:
     """Refuse an objective for which the backbone has no head."""
-    needs_pretrained_weights(options, situation)
+    needs_a_learning_backbone(situation)
     objective, writes = options.settled(situation), situation.head in WRITING_HEADS
-    if objective == "next_words" and (not writes or situation.architecture.is_encoder_decoder):
-        able = False
-    elif objective == "masked_words":
-        able = not writes and _guesses_words(situation)
-    else:
-        able = not writes or objective == "next_words"
-    if not able:
+    reads_on = is_causal(situation.model_type)
+    able = {
+        "next_words": writes and reads_on,
+        "masked_words": not writes and _guesses_words(situation),
+        # A text has two readings only where dropout makes them differ, which decoders do without.
+        "contrast": not writes and not reads_on,
+    }
+    if not able[objective]:
         raise UserError(
-            f"this network has no pretrained head for {objective.replace('_', ' ')}",
+            f"this network cannot go on with pretraining by {objective.replace('_', ' ')}",
             where="retention.rehearsal.objective",
-            remedy="Choose auto, contrast (for encoders), or another method: retention=distill.",
+            remedy="Choose another objective, or another method: retention=distill.",
         )
 
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from rag_lightning.retention.method import Hooks, Method, Options, bytes_of
+from rag_lightning.retention.method import Hooks, Method, Options
 from rag_lightning.retention.setting import Setting, needs_pretrained_weights
 
 
@@ -19,7 +19,7 @@ class WiseFTOptions(Options):
         default=[0.5, 0.6, 0.7, 0.8, 0.9], min_length=1, description="shares of the way that are tried beside all of it"
     )
     tolerance: float = Field(
-        0.003, ge=0, description="of the headline score on validation that may be lost against the best alpha"
+        0.003, ge=0, description="share of the best alpha's headline score on validation that may be lost"
     )
 
     @field_validator("alphas")
@@ -28,6 +28,10 @@ class WiseFTOptions(Options):
         if any(not 0 <= value <= 1 for value in values):
             raise ValueError("shares from 0 (the pretrained weights) to 1 (the fine-tuned ones) are needed")
         return sorted(set(values))
+
+    @property
+    def in_force(self) -> bool:
+        return any(alpha < 1 for alpha in self.alphas)
 
 
 @torch.no_grad()
@@ -38,10 +42,10 @@ def interpolate(weights: Sequence[Tensor], start: Sequence[Tensor], end: Sequenc
 
 
 def chosen(scores: dict[float, float], tolerance: float, lower_is_better: bool) -> float:
-    """The smallest alpha whose score is within ``tolerance`` of the best one."""
+    """The smallest alpha whose score is at most a share of ``tolerance`` worse than the best one."""
     sign = -1.0 if lower_is_better else 1.0
     best = max(sign * score for score in scores.values())
-    return min(alpha for alpha, score in scores.items() if sign * score >= best - tolerance)
+    return min(alpha for alpha, score in scores.items() if sign * score >= best - tolerance * abs(best))
 
 
 class WiseFT(Hooks):
@@ -61,8 +65,8 @@ class WiseFT(Hooks):
         told = ", ".join(f"{each:g}: {score:.4f}" for each, score in sorted(scores.items()))
         return [f"WiSE-FT took alpha {alpha:g}, by the validation score of each ({told})."]
 
-    def memory(self) -> int:
-        return bytes_of(self.start)
+    def held(self) -> list[Tensor]:
+        return self.start
 
 
 METHOD = Method(WiseFTOptions, WiseFT, needs_pretrained_weights)

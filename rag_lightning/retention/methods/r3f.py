@@ -1,7 +1,7 @@
-"""Answer alike when the input's embeddings are shaken a little, so that hidden states need not collapse.
+"""Answer alike when the input's embeddings are shaken a little at random: R3F (Aghajanyan et al. 2021).
 
-With ``ascent=0`` the noise is random, as in R3F (Aghajanyan et al. 2021, "Better Fine-Tuning by Reducing
-Representational Collapse"); with 1 it is turned to where the answer changes most, as in SMART (Jiang et al. 2020).
+So hidden states need not collapse ("Better Fine-Tuning by Reducing Representational Collapse"). Both passes see the
+same dropout: what is compared is the noise alone.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,10 @@ from rag_lightning.retention.setting import Setting, Situation
 _HEADS = ("token_labels", "sequence_label", "entity_pair")
 
 
-class SmoothOptions(Weighted):
+class R3FOptions(Weighted):
     weight: float = Field(1.0, ge=0, description="of the symmetric divergence between both answers")
     noise: float = Field(1e-5, gt=0, description="largest change of an embedding's element")
     kind: Literal["normal", "uniform"] = Field("uniform", description="of the noise that is drawn")
-    ascent: Literal[0, 1] = Field(0, description="1: a step of gradient ascent turns the noise to the worst direction")
     every: int = Field(1, ge=1, description="only in each n-th step, to save time")
 
 
@@ -40,10 +39,16 @@ def symmetric_divergence(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     return both.sum(-1)[mask].mean()
 
 
-class Smooth(Hooks):
-    def __init__(self, options: SmoothOptions, setting: Setting) -> None:
+class R3F(Hooks):
+    def __init__(self, options: R3FOptions, setting: Setting) -> None:
         self.options, self.forward = options, setting.forward
         self.embedding = setting.network.get_input_embeddings()
+        self.device = next(setting.network.parameters()).device
+        self._before = _random_state(self.device)
+
+    def before_forward(self, step: Step) -> None:
+        if self.options.in_force:
+            self._before = _random_state(self.device)
 
     def loss(self, network: Any, outputs: Any, batch: Batch, step: Step) -> Tensor | None:
         weight = self.options.weight_at(step.progress)
@@ -51,24 +56,37 @@ class Smooth(Hooks):
             return None
         mask = batch["attention_mask"].bool() if outputs.ndim == 3 else torch.ones_like(outputs[:, 0], dtype=torch.bool)
         shape = (*batch["input_ids"].shape, self.embedding.weight.shape[1])
-        noise = self._drawn(torch.empty(shape, device=outputs.device))
-        if self.options.ascent:
-            noise = self._worst(network, outputs.detach(), batch, mask, noise)
-        with shaken(self.embedding, noise):
-            other = self.forward(network, batch)
-        return weight * symmetric_divergence(outputs, other, mask)
+        drawn = self.drawn(torch.empty(shape, device=outputs.device))
+        noise = self.noise(network, outputs.detach(), batch, mask, drawn)
+        return weight * symmetric_divergence(outputs, self.shaken_answer(network, batch, noise), mask)
 
-    def _drawn(self, empty: Tensor) -> Tensor:
+    def noise(self, network: Any, outputs: Tensor, batch: Batch, mask: Tensor, drawn: Tensor) -> Tensor:
+        """What the embeddings are shaken by (rows, tokens, width)."""
+        return drawn
+
+    def shaken_answer(self, network: Any, batch: Batch, noise: Tensor) -> Any:
+        """The outputs with the dropout of the pass that they are compared with."""
+        now = _random_state(noise.device)
+        _set_random_state(noise.device, self._before)
+        with shaken(self.embedding, noise):
+            answer = self.forward(network, batch)
+        _set_random_state(noise.device, now)
+        return answer
+
+    def drawn(self, empty: Tensor) -> Tensor:
         size = self.options.noise
         return empty.uniform_(-size, size) if self.options.kind == "uniform" else empty.normal_(std=size)
 
-    def _worst(self, network: Any, outputs: Tensor, batch: Batch, mask: Tensor, noise: Tensor) -> Tensor:
-        noise.requires_grad_(True)
-        with shaken(self.embedding, noise):
-            divergence = symmetric_divergence(outputs, self.forward(network, batch), mask)
-        (uphill,) = torch.autograd.grad(divergence, noise)
-        largest = uphill.abs().amax(dim=-1, keepdim=True).clamp_min(1e-20)
-        return (noise.detach() + self.options.noise * uphill / largest).clamp_(-self.options.noise, self.options.noise)
+
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_random_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 @contextmanager
@@ -81,14 +99,14 @@ def shaken(embedding: nn.Module, noise: Tensor) -> Iterator[None]:
         handle.remove()
 
 
-def check(options: SmoothOptions, situation: Situation) -> None:
+def check(options: R3FOptions, situation: Situation) -> None:
     """Refuse where there are no logits to compare."""
     if situation.head not in _HEADS:
         raise UserError(
             "smoothness compares the scores of labels, which this task does not give",
-            where="retention.smooth",
+            where="retention",
             remedy="Use it for labels of words or texts (ner, classification, relation, matching with encoder=cross).",
         )
 
 
-METHOD = Method(SmoothOptions, Smooth, check)
+METHOD = Method(R3FOptions, R3F, check)
