@@ -46,7 +46,7 @@ def weights_beneath(plan: "Plan", network: nn.Module) -> Weights | None:
     """A copy of the weights beneath a network's adapters, before these are merged; None where nobody asks for it."""
     if not plan.probes or not any(has_adapter(module) for module in network.modules()):
         return None
-    return {name: tensor.clone() for name, tensor in weights_of(network, adapters=False).items()}
+    return weights_of(network, adapters=False).map(torch.clone)
 
 
 def knowledge_after(plan: "Plan", network: nn.Module, beneath: Weights | None = None) -> Knowledge | None:
