@@ -129,6 +129,6 @@ def _exp_mean(losses: Sequence[Tensor]) -> float:
 
 
 PROBE = Probe(
-    name="language", options=LanguageOptions, prepare=prepare, check=check, head=head_of,
+    name="language", options=LanguageOptions, prepare=prepare, check=check, head=head_of, of_general_text=True,
     higher_is_better=lambda metric: False,
 )  # fmt: skip

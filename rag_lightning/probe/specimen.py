@@ -58,7 +58,7 @@ def weights_of(network: nn.Module, *, adapters: bool = True) -> Weights:
     Args:
         adapters: weights that have an adapter of ``peft`` are those with it merged in; False: those beneath it.
     """
-    base: Any = base_model_of(network)  # type: ignore[arg-type]
+    base: Any = base_model_of(network)
     weights = dict(network.state_dict())
     for name, layer in network.named_modules():
         if has_adapter(layer):
@@ -87,7 +87,8 @@ def put(weights: Weights, specimen: PreTrainedModel) -> None:
     """Let a specimen have these weights.
 
     A head of the specimen's own class is taken too, for it may have learnt; of other networks the specimen's head stays
-    as it is. What is tied to the embeddings follows them. A table of embeddings that has grown by new tokens is taken as far as the specimen's goes.
+    as it is. What is tied to the embeddings follows them. A table of embeddings that has grown by new tokens is taken
+    as far as the specimen's goes.
 
     Raises:
         RuntimeError: if the weights are of another backbone (a defect, never to be passed over).

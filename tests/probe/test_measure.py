@@ -10,11 +10,15 @@ from tiny_families import MODEL_TYPES, tiny_config
 from tiny_writing import byte_tokenizer, writing_folder
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
+from rag_lightning.config.compose import compose
+from rag_lightning.config.validate import validate_train
+from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
 from rag_lightning.general_text.passages import general_passages
 from rag_lightning.model.interface import base_model_of, is_causal, is_seq2seq, supports
 from rag_lightning.model.load import load_network
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.probe.examples import labelled_content
 from rag_lightning.probe.measure import Bench, measure, measure_pretrained, what_was_kept
 from rag_lightning.probe.prompts import SAMPLE, joined, read_prompts
 from rag_lightning.probe.specimen import Weights, weights_of
@@ -243,6 +247,12 @@ def test_a_backbone_without_its_head_is_refused_by_name_of_the_weight(tmp_path: 
     with pytest.raises(UserError, match="no head that guesses words"):
         bench_of(folder, "probe=language")
     assert "language" not in bench_of(folder).prepared
+
+
+def test_shots_and_the_texts_that_a_sample_brings_for_them_are_no_other_data() -> None:
+    whole, few = (validate_train(compose("train", ["task=ner", *more])).data for more in ([], ["data.shots=5"]))
+    assert content_fingerprint(few) != content_fingerprint(whole)
+    assert labelled_content(few) == labelled_content(whole) == content_fingerprint(whole)
 
 
 def test_prompts_of_the_sample_are_whole() -> None:
