@@ -1,8 +1,5 @@
 """Measure after the fact what a finished run has kept of what its backbone knew."""
 
-import json
-import math
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,21 +8,27 @@ from omegaconf import DictConfig
 from rag_lightning.config.schema import ProbeRunConfig, TrainConfig
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import say
+from rag_lightning.data.load import content_fingerprint
+from rag_lightning.data.options import DataConfig
+from rag_lightning.data.unlabelled import find_unlabelled
 from rag_lightning.errors import UserError
 from rag_lightning.inference.saved import load_run
 from rag_lightning.model.resolve import ResolvedModel, read_config, resolve
+from rag_lightning.probe.examples import labelled_content
 from rag_lightning.probe.measure import Subject, measure, measure_pretrained, set_up, what_was_kept
 from rag_lightning.probe.registry import check_probes, read_probes
-from rag_lightning.report.files import write_json
 from rag_lightning.report.knowledge import Knowledge
-from rag_lightning.report.plot_knowledge import plot_knowledge
 from rag_lightning.report.terminal import print_knowledge
 from rag_lightning.training.build import accelerator_of, quiet
 from rag_lightning.training.folder import RunFolder
+from rag_lightning.training.probe_files import write_knowledge
 
 
 def probe_run(raw: DictConfig) -> Knowledge:
-    """Measure the exported weights of a run; write ``probe.json``, ``kept.png`` and into ``metrics.json``.
+    """Measure the exported weights of a run; the results go beside those of probes that it was asked before.
+
+    Returns:
+        All that is known of the run now.
 
     Raises:
         UserError: if the folder is none of a finished run, or its backbone is not the one that it was trained from.
@@ -47,27 +50,27 @@ def probe_run(raw: DictConfig) -> Knowledge:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError("no GPU can be used on this machine", where="device", remedy="Set device=cpu.")
     say(f"measuring {run.folder.path} against {original.origin}")
-    subject = Subject(settings, original, str(identity.get("data.content", "")), device)
+    subject = Subject(settings, original, _learnt_from(settings.data, identity), device)
     bench = set_up(subject, probes)
     before = measure_pretrained(bench)
     knowledge = what_was_kept(bench, before, measure(bench, run.network))
-    write_knowledge(run.folder, knowledge)
-    print_knowledge(knowledge)
-    return knowledge
+    whole = write_knowledge(run.folder, knowledge)
+    print_knowledge(whole)
+    return whole
 
 
-def write_knowledge(folder: RunFolder, knowledge: Knowledge) -> None:
-    """Beside the other results of a finished run; what an earlier measurement wrote is replaced."""
-    write_json(folder.path / "probe.json", knowledge.to_json())
-    plot_knowledge(folder.path / "kept.png", knowledge)
-    values = knowledge.metrics()
-    if metrics := _read(folder.path / "metrics.json"):
-        metrics.setdefault("metrics", {})["probe"] = values
-        write_json(folder.path / "metrics.json", metrics)
-    if status := folder.status():
-        kept = {name: value for name, value in folder.metrics().items() if not name.startswith("probe/")}
-        status["metrics"] = kept | {f"probe/{name}": value for name, value in values.items() if math.isfinite(value)}
-        write_json(folder.path / "status.json", status)
+def _learnt_from(data: DataConfig, identity: dict[str, Any]) -> str:
+    """``labelled_content`` of the data of a run, which its folder keeps where there were no further texts."""
+    recorded = str(identity.get("data.content", ""))
+    try:
+        if find_unlabelled(data) is None:
+            return recorded
+        if content_fingerprint(data) == recorded:
+            return labelled_content(data)
+    except UserError:  # gone, or elsewhere
+        pass
+    say("The run's data are not where they were: a probe cannot tell whether it asks what the run learnt from.")
+    return recorded
 
 
 def _check_same(original: ResolvedModel, identity: dict[str, Any], folder: RunFolder) -> None:
@@ -78,11 +81,3 @@ def _check_same(original: ResolvedModel, identity: dict[str, Any], folder: RunFo
             where=str(folder.path),
             remedy="Put the original weights back where model.path or model.name points.",
         )
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

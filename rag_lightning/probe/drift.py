@@ -122,6 +122,6 @@ def _ratio(squares: Iterable[tuple[float, float]]) -> float:
 
 
 PROBE = Probe(
-    name="drift", options=DriftOptions, prepare=prepare, cheap=True, of_knowledge=False,
+    name="drift", options=DriftOptions, prepare=prepare, of_general_text=True, cheap=True, of_knowledge=False,
     higher_is_better=lambda metric: not metric.endswith("distance"),
 )  # fmt: skip

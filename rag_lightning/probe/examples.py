@@ -34,14 +34,14 @@ def examples(
 
     Args:
         split: ``auto`` is test where it has :data:`ENOUGH` examples or the run learns from these data, else all.
-        trained_on: content fingerprint of the data that the run learns from.
+        trained_on: :func:`labelled_content` of the data that the run learns from.
         where: the setting that names the data, for messages.
 
     Raises:
         UserError: for a mistake in the data, a split that is not there, or one that the run learns from.
     """
     splits = load_splits(data, data.split.seed, reading).splits
-    learnt = content_fingerprint(data) == trained_on
+    learnt = labelled_content(data) == trained_on
     if split == "auto":
         test = splits.get("test", [])
         split = "test" if learnt or len(test) >= ENOUGH else "all"
@@ -55,6 +55,16 @@ def examples(
     if len(records) < 2:
         raise UserError(f"the data have no {split} split", where=where, remedy="Choose another split of the probe.")
     return Examples(limited(records, options.limit, options.seed))
+
+
+def labelled_content(data: DataConfig) -> str:
+    """Fingerprint of the content of the labelled data: beside further texts without labels they are the same.
+
+    Raises:
+        UserError: if the data are not there.
+    """
+    alone = {"unlabelled": None, "shots": None, "shots_per_label": None}  # with shots a sample brings further texts
+    return content_fingerprint(data.model_copy(update=alone))
 
 
 def limited(records: Sequence[Any], limit: int | None, seed: int) -> list[Any]:

@@ -1,8 +1,8 @@
 """How well words of general text are guessed, where the backbone has a language-model head.
 
 Left-to-right models by perplexity. Masked ones by pseudo-perplexity (Salazar et al. 2020): each of the chosen tokens is
-masked by itself and guessed from all others; a seed chooses the tokens. The head is the pretrained one; where it shares
-its weights with the embeddings, it has those of the network that is measured.
+masked by itself and guessed from all others; a seed chooses the tokens. The head is that of the network that is
+measured, if it has one; else the pretrained one, and where that shares its weights with the embeddings, it has theirs.
 """
 
 import math
@@ -129,6 +129,6 @@ def _exp_mean(losses: Sequence[Tensor]) -> float:
 
 
 PROBE = Probe(
-    name="language", options=LanguageOptions, prepare=prepare, check=check, head=head_of,
+    name="language", options=LanguageOptions, prepare=prepare, check=check, head=head_of, of_general_text=True,
     higher_is_better=lambda metric: False,
 )  # fmt: skip

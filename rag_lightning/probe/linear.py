@@ -22,14 +22,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import PreTrainedModel
 
-from rag_lightning.data.load import content_fingerprint, load_splits
+from rag_lightning.data.load import load_splits
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.reading import TAGGED_TOKENS, Reading
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.model.tokenizer import load_tokenizer
-from rag_lightning.probe.examples import above_chance, content_of, limited
+from rag_lightning.probe.examples import above_chance, content_of, labelled_content, limited
 from rag_lightning.probe.probe import Prepared, Probe, ProbeOptions, Scores, Setting
 from rag_lightning.probe.states import batches, encode_texts, last_states, text_vectors
 
@@ -71,7 +71,7 @@ def prepare(setting: Setting, options: LinearOptions) -> Prepared:
     for name, data in options.data.items():
         of_words = "tags" in data.fields and "label" not in data.fields
         same_task = data.format == "sample" and setting.task == ("ner" if of_words else "classification")
-        if same_task or content_fingerprint(data) == setting.trained_on:
+        if same_task or labelled_content(data) == setting.trained_on:
             notes.append(f"Linear probe: {data.name} is of the task that the run learns, and is left out.")
         else:
             tasks.append(_task(name, data, of_words, setting, options))

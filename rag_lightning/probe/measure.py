@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,9 +16,12 @@ from transformers import PreTrainedModel
 from rag_lightning.config.fingerprint import fingerprint
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.config.schema import TrainConfig
+from rag_lightning.data.load import content_fingerprint
+from rag_lightning.data.options import DataConfig
 from rag_lightning.model.load import window_length
 from rag_lightning.model.resolve import ResolvedModel, architecture
 from rag_lightning.model.tokenizer import load_tokenizer
+from rag_lightning.probe.examples import content_of
 from rag_lightning.probe.probe import Prepared, ProbeOptions, Scores, Setting
 from rag_lightning.probe.registry import Asked, Probes
 from rag_lightning.probe.specimen import Weights, load_specimen, put, weights_of
@@ -35,7 +39,7 @@ class Subject:
 
     Attributes:
         model: the pretrained model.
-        content: fingerprint of the data that the run learns from.
+        content: ``labelled_content`` of the data that the run learns from.
         device: Lightning's name of where it is measured: cpu, cuda, mps.
     """
 
@@ -77,6 +81,23 @@ def set_up(subject: Subject, probes: Probes) -> Bench:
     )  # fmt: skip
     prepared = {each.probe.name: each.probe.prepare(setting, each.options) for each in probes.asked}
     return Bench(subject, probes, specimen, prepared)
+
+
+def questions(probes: Probes, general_text: DataConfig) -> dict[str, dict[str, Any]]:
+    """By probe its options and the content of the general text, if it reads that, as JSON.
+
+    Raises:
+        UserError: if the general text is not there.
+    """
+    asked: dict[str, dict[str, Any]] = {
+        each.probe.name: {"options": each.options.model_dump(mode="json")} for each in probes.asked
+    }
+    if readers := [each.probe.name for each in probes.asked if each.probe.of_general_text]:
+        settings = general_text.model_dump(mode="json", exclude={"name", "path", "unlabelled"})
+        content = content_of(settings, content_fingerprint(general_text))
+        for name in readers:
+            asked[name]["general_text"] = content
+    return asked
 
 
 def quick_ones(probes: Probes) -> Probes:
@@ -141,19 +162,19 @@ def what_was_kept(bench: Bench, before: Measured, after: Measured, off: Measured
     """
     asked = {each.probe.name: each.probe for each in bench.probes.asked}
     lucky = {
-        (probe, metric)
+        (probe, metric): f"{probe} {metric} was no better than chance before training and does not count."
         for probe, each in bench.prepared.items()
         for metric, floor in each.floors.items()
         if before[probe].get(metric, math.inf) < floor
     }
-    notes = [
-        f"{probe} {metric} was no better than chance before training and does not count." for probe, metric in lucky
-    ]
+    questioned = questions(bench.probes, bench.subject.config.general_text)
+    for probe, each in bench.prepared.items():
+        questioned[probe]["notes"] = [*each.notes, *(note for (name, _), note in lucky.items() if name == probe)]
     both = partial(
         compare,
         higher_is_better=lambda probe, metric: asked[probe].higher_is_better(metric),
         counts=lambda probe, metric: asked[probe].of_knowledge and (probe, metric) not in lucky,
-        notes=(*bench.notes, *sorted(notes)), asked=bench.probes.by_name(),
+        notes=(*bench.notes, *sorted(lucky.values())), asked=questioned,
     )  # fmt: skip
     knowledge = both(before, after)
     return knowledge if off is None else knowledge.beside(both(before, off), ADAPTERS_OFF)

@@ -37,7 +37,7 @@ class Setting:
             for. Its weights are those of another network when a measurement is made: what is needed of the
             pretrained ones is taken from it in ``prepare``.
         general_text: running text of no task.
-        trained_on: fingerprint of the content of the data that the run learns from.
+        trained_on: fingerprint of the content of the labelled data that the run learns from.
         task: that it learns.
         device: on which the network is.
     """
@@ -89,6 +89,7 @@ class Probe:
         check: ``(architecture, folder of the model, options)``: raises a UserError where this backbone cannot be
             measured so; called before any weights are loaded.
         head: ``architecture`` -> the head that the network needs, a kind of ``model/interface.py``.
+        of_general_text: it reads ``general_text``, on whose content its scores then depend.
         cheap: quick enough to be measured during training.
         of_knowledge: its metrics count in the headline, the smallest share that was kept.
         higher_is_better: ``metric`` -> whether more of it is better.
@@ -99,6 +100,7 @@ class Probe:
     prepare: Callable[[Setting, Any], Prepared]
     check: Callable[[PretrainedConfig, Path, Any], None] = _nothing_to_refuse
     head: Callable[[PretrainedConfig], str] = _reads_states
+    of_general_text: bool = False
     cheap: bool = False
     of_knowledge: bool = True
     higher_is_better: Callable[[str], bool] = lambda metric: True

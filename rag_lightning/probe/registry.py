@@ -50,10 +50,6 @@ class Probes:
     def __bool__(self) -> bool:
         return bool(self.asked)
 
-    def by_name(self) -> dict[str, Any]:
-        """The options of each probe, as JSON."""
-        return {each.probe.name: each.options.model_dump(mode="json") for each in self.asked}
-
     def head(self, architecture: PretrainedConfig) -> str:
         """The head with which all of them can be measured on one network."""
         heads = (each.probe.head(architecture) for each in self.asked)

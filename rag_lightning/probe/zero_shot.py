@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from transformers import PretrainedConfig, PreTrainedModel
 
-from rag_lightning.data.load import content_fingerprint
 from rag_lightning.data.options import DataConfig
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import is_causal
-from rag_lightning.probe.examples import SplitName, above_chance, content_of, examples
+from rag_lightning.probe.examples import SplitName, above_chance, content_of, examples, labelled_content
 from rag_lightning.probe.linear import TEXTS
 from rag_lightning.probe.probe import Prepared, Probe, ProbeOptions, Scores, Setting
 from rag_lightning.probe.states import encode_texts, text_vectors
@@ -42,7 +41,7 @@ def check(architecture: PretrainedConfig, folder: Path, options: ZeroShotOptions
 
 def prepare(setting: Setting, options: ZeroShotOptions) -> Prepared:
     """Texts and descriptions, encoded; nothing where the run learns from these very data."""
-    if content_fingerprint(options.data) == setting.trained_on:
+    if labelled_content(options.data) == setting.trained_on:
         note = f"Zero-shot: {options.data.name} is what the run learns from, and is left out."
         return Prepared(lambda network: {}, content_of(), (note,))
     chosen = examples(options.data, TEXTS, options, options.split, setting.trained_on, where="probe.zero_shot.data")

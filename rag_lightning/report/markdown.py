@@ -22,7 +22,7 @@ def render_report(folder: Path, info: RunInfo, evaluations: list[Evaluation]) ->
         parts.append("## Training\n\n![Curves of the training](curves.png)")
     parts += [_evaluation(folder, evaluation, evaluations) for evaluation in ordered]
     if info.knowledge is not None:
-        parts.append(_knowledge(folder, info.knowledge))
+        parts.append(knowledge_section(folder, info.knowledge))
     if info.notes:
         parts.append("## Notes\n\n" + _bullets(info.notes))
     if info.usage:
@@ -132,7 +132,8 @@ def _table(one: Table) -> str:
     return f"### {escape(one.title)}\n\n{table(one.columns, list(one.rows))}{note}"
 
 
-def _knowledge(folder: Path, knowledge: Knowledge) -> str:
+def knowledge_section(folder: Path, knowledge: Knowledge) -> str:
+    """What the probes of a run say; the picture is embedded if it exists in ``folder``."""
     one = knowledge.table()
     blocks = [f"## {escape(one.title)}", table(one.columns, list(one.rows)), f"*{escape(one.note)}*"]
     if (folder / "kept.png").is_file():

@@ -1,6 +1,6 @@
 """What a run's probes say of the pretrained model, during training, and of the weights that were chosen."""
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,12 +8,16 @@ from pytorch_lightning import Callback
 from torch import nn
 
 from rag_lightning.console import is_rank_zero, say
+from rag_lightning.data.unlabelled import find_unlabelled
 from rag_lightning.probe.during import DuringTraining
-from rag_lightning.probe.measure import Subject, measure, measure_pretrained, set_up, what_was_kept
+from rag_lightning.probe.examples import labelled_content
+from rag_lightning.probe.measure import Subject, measure, measure_pretrained, questions, set_up, what_was_kept
+from rag_lightning.probe.registry import Probes
 from rag_lightning.probe.specimen import Weights, has_adapter, weights_of
 from rag_lightning.report.knowledge import Knowledge, compare
 from rag_lightning.report.terminal import print_knowledge
 from rag_lightning.training.folder import RunFolder
+from rag_lightning.training.probe_files import questions_asked, write_knowledge
 
 if TYPE_CHECKING:
     from rag_lightning.training.plan import Plan
@@ -46,7 +50,7 @@ def weights_beneath(plan: "Plan", network: nn.Module) -> Weights | None:
     """A copy of the weights beneath a network's adapters, before these are merged; None where nobody asks for it."""
     if not plan.probes or not any(has_adapter(module) for module in network.modules()):
         return None
-    return {name: tensor.clone() for name, tensor in weights_of(network, adapters=False).items()}
+    return weights_of(network, adapters=False).map(torch.clone)
 
 
 def knowledge_after(plan: "Plan", network: nn.Module, beneath: Weights | None = None) -> Knowledge | None:
@@ -63,29 +67,32 @@ def knowledge_after(plan: "Plan", network: nn.Module, beneath: Weights | None = 
     return what_was_kept(bench, before, after, None if beneath is None else measure(bench, beneath))
 
 
-def lacks_probes(plan: "Plan", folder: RunFolder) -> bool:
-    """Whether a finished run was not asked all that is asked now."""
-    try:
-        asked = json.loads((folder.path / "probe.json").read_text(encoding="utf-8"))["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
-        asked = {}
-    return any(asked.get(name) != options for name, options in plan.probes.by_name().items())
+def lacking_probes(plan: "Plan", folder: RunFolder) -> Probes:
+    """The probes that a finished run was not asked, or was asked with other options or on another general text.
+
+    Raises:
+        UserError: if the general text is not there.
+    """
+    earlier = questions_asked(folder)
+    wanted = questions(plan.probes, plan.config.general_text)
+    lacking = [each for each in plan.probes.asked if wanted[each.probe.name] != earlier.get(each.probe.name)]
+    return replace(plan.probes, asked=tuple(lacking))
 
 
-def measure_finished(plan: "Plan", folder: RunFolder) -> None:
+def measure_finished(plan: "Plan", folder: RunFolder, probes: Probes) -> None:
     """Ask a finished run the probes that it was not asked in training; its weights are the same without them."""
-    from rag_lightning.inference.probing import write_knowledge
     from rag_lightning.inference.saved import load_run
 
     say(f"{folder.path} is finished; its probes are measured")
-    knowledge = knowledge_after(plan, load_run(str(folder.path)).network)
+    knowledge = knowledge_after(replace(plan, probes=probes), load_run(str(folder.path)).network)
     if knowledge is not None:
-        write_knowledge(folder, knowledge)
-        print_knowledge(knowledge)
+        print_knowledge(write_knowledge(folder, knowledge))
 
 
 def subject_of(plan: "Plan") -> Subject:
     """What is measured of a run."""
     wanted = str(plan.config.trainer.get("accelerator", "auto"))
     on_gpu = wanted in ("gpu", "cuda", "auto") and torch.cuda.is_available()
-    return Subject(plan.config, plan.model, plan.content, "cuda" if on_gpu else "cpu")
+    data = plan.config.data
+    content = plan.content if find_unlabelled(data) is None else labelled_content(data)
+    return Subject(plan.config, plan.model, content, "cuda" if on_gpu else "cpu")

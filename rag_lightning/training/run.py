@@ -21,7 +21,7 @@ from rag_lightning.training.before import scores_before
 from rag_lightning.training.build import Parts, build, say_what_runs
 from rag_lightning.training.finish import finish
 from rag_lightning.training.folder import RunFolder
-from rag_lightning.training.knowledge import lacks_probes, measure_finished, say_before
+from rag_lightning.training.knowledge import lacking_probes, measure_finished, say_before
 from rag_lightning.training.plan import Plan, make_plan, run_identity
 from rag_lightning.training.resume import newest_whole
 from rag_lightning.training.stages import learn
@@ -63,8 +63,11 @@ def run(raw: DictConfig) -> RunResult:
         if plan.config.force and is_rank_zero():
             folder.clear()
         if folder.finished():
-            if is_rank_zero() and lacks_probes(plan, folder):
-                measure_finished(plan, folder)
+            if is_rank_zero() and (probes := lacking_probes(plan, folder)):
+                if folder.model.is_dir():
+                    measure_finished(plan, folder, probes)
+                else:
+                    say(f"The model of {folder.path} is gone: only force=true, which trains it again, can probe it.")
             return _already_done(plan, folder)
         return _do(plan, folder)
 

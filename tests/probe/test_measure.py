@@ -10,14 +10,18 @@ from tiny_families import MODEL_TYPES, tiny_config
 from tiny_writing import byte_tokenizer, writing_folder
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
+from rag_lightning.config.compose import compose
+from rag_lightning.config.validate import validate_train
+from rag_lightning.data.load import content_fingerprint
 from rag_lightning.errors import UserError
 from rag_lightning.general_text.passages import general_passages
 from rag_lightning.model.interface import base_model_of, is_causal, is_seq2seq, supports
 from rag_lightning.model.load import load_network
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.probe.examples import labelled_content
 from rag_lightning.probe.measure import Bench, measure, measure_pretrained, what_was_kept
 from rag_lightning.probe.prompts import SAMPLE, joined, read_prompts
-from rag_lightning.probe.specimen import weights_of
+from rag_lightning.probe.specimen import Weights, weights_of
 from rag_lightning.speed.active_rows import keep_active_rows
 from rag_lightning.speed.layer_patch import fuse_layers
 
@@ -167,7 +171,33 @@ def test_adapters_are_measured_as_if_merged_and_switched_off(tiny_model: Path, b
         if hasattr(module, "lora_A"):
             module.merge()
     merged = {name.replace(".base_layer", ""): each for name, each in network.bert.state_dict().items()}
-    assert measure(bench, merged)["drift"]["cka"] == pytest.approx(on["drift"]["cka"], abs=1e-6)
+    assert measure(bench, Weights(merged))["drift"]["cka"] == pytest.approx(on["drift"]["cka"], abs=1e-6)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "gpt2"])  # a head that is tied to the embeddings, and one that is not
+def test_a_head_that_learnt_is_measured_as_it_learnt(model_type: str, tmp_path: Path, bench_of: BenchOf) -> None:
+    tied = model_type == "bert"
+    folder = family_folder(tmp_path, "bert") if tied else writing_folder(tmp_path, "gpt2")
+    bench = bench_of(folder, "probe=language", "probe.language.limit=4")
+    before = measure_pretrained(bench)["language"]
+    network = load_network(folder, "masked_tokens" if tied else "next_tokens", (), ModelConfig(name="tiny"), 0)
+    head = network.get_output_embeddings()
+    assert (head.weight is network.get_input_embeddings().weight) == tied
+    with torch.no_grad():
+        (head.bias if tied else head.weight).normal_(0, 3, generator=torch.Generator().manual_seed(0))
+    learnt = measure(bench, network)["language"]
+    assert learnt != pytest.approx(before, rel=1e-2)
+    network.save_pretrained(tmp_path / "learnt")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "learnt")
+    own = bench_of(tmp_path / "learnt", "probe=language", "probe.language.limit=4")
+    assert learnt == pytest.approx(measure_pretrained(own)["language"])
+
+
+def test_a_head_of_another_class_leaves_the_pretrained_one(tiny_model: Path, bench_of: BenchOf) -> None:
+    bench = bench_of(tiny_model, "probe=language", "probe.language.limit=4")
+    before = measure_pretrained(bench)["language"]
+    network = load_network(tiny_model, "token_labels", ("O", "B-X"), ModelConfig(name="tiny"), 0)
+    assert measure(bench, network)["language"] == pytest.approx(before)
 
 
 def test_what_the_pretrained_model_says_is_kept_on_disk(
@@ -217,6 +247,12 @@ def test_a_backbone_without_its_head_is_refused_by_name_of_the_weight(tmp_path: 
     with pytest.raises(UserError, match="no head that guesses words"):
         bench_of(folder, "probe=language")
     assert "language" not in bench_of(folder).prepared
+
+
+def test_shots_and_the_texts_that_a_sample_brings_for_them_are_no_other_data() -> None:
+    whole, few = (validate_train(compose("train", ["task=ner", *more])).data for more in ([], ["data.shots=5"]))
+    assert content_fingerprint(few) != content_fingerprint(whole)
+    assert labelled_content(few) == labelled_content(whole) == content_fingerprint(whole)
 
 
 def test_prompts_of_the_sample_are_whole() -> None:

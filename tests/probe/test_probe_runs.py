@@ -1,6 +1,7 @@
 """Probes of whole runs: the same training with and without, and results wherever a reader looks."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from command_line import Command
 from crashes import Crash, crash_after, fail, weights
+from tiny import sample_overrides
 
 from rag_lightning.callbacks.dashboard import WandbDashboard
 from rag_lightning.report.history import read_history
@@ -102,6 +104,97 @@ def test_a_finished_run_that_is_asked_more_is_measured_without_training(tiny_run
     before = (first.folder / "probe.json").stat().st_mtime_ns
     train(tiny_run(*PROBES))
     assert (first.folder / "probe.json").stat().st_mtime_ns == before
+
+
+def test_what_is_asked_later_comes_beside_what_was_asked_before(tiny_run: Overrides, run: Command) -> None:
+    pytest.importorskip("peft")
+    asked = [*PROBES, "tuning.adapter.kind=lora"]
+    first = train(tiny_run(*asked))
+    (rows, metrics), report = _of_probes(first.folder), (first.folder / "report.md").read_text()
+    assert {"similarity", "adapters_off/similarity"} <= {row["probe"] for row in rows}
+    outcome = run("probe", f"run={first.folder}", "probe=language", "probe.language.limit=4")
+    assert outcome.code == 0 and "similarity" in outcome.out
+    later, later_metrics = _of_probes(first.folder)
+    assert [row for row in later if row["probe"] != "language"] == rows
+    assert later_metrics.items() >= {k: v for k, v in metrics.items() if k != "kept"}.items()
+    shares = [row["kept"] for row in later if row["counts"]]
+    assert later_metrics["kept"] == min(shares)
+    assert "similarity spearman was no better than chance" in outcome.out.replace("\n", " ")
+    status = json.loads((first.folder / "status.json").read_text())["metrics"]
+    assert status.items() >= {f"probe/{name}": value for name, value in later_metrics.items()}.items()
+    rewritten = (first.folder / "report.md").read_text()
+    assert rewritten.count("## What was kept") == 1 and "| language | pseudo" in rewritten
+    assert "| similarity | spearman |" in rewritten
+    assert rewritten.partition("## What was kept")[0] == report.partition("## What was kept")[0]
+    assert rewritten.partition("## Use it again")[2] == report.partition("## Use it again")[2] != ""
+    written = (first.folder / "probe.json").stat().st_mtime_ns
+    train(tiny_run(*asked))  # was asked all of it, at another time
+    assert (first.folder / "probe.json").stat().st_mtime_ns == written
+    again = run("probe", f"run={first.folder}", "probe=similarity", "probe.similarity.limit=20")
+    assert again.code == 0
+    probes = [row["probe"] for row in _of_probes(first.folder)[0]]
+    assert probes.count("similarity") == 1 and "adapters_off/similarity" not in probes  # that was of other pairs
+    assert "language" in probes and "adapters_off/drift" in probes
+
+
+def _of_probes(folder: Path) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    metrics = json.loads((folder / "metrics.json").read_text())["metrics"]["probe"]
+    return json.loads((folder / "probe.json").read_text())["rows"], metrics
+
+
+def test_the_report_of_a_run_without_probes_gets_a_section(tiny_run: Overrides, run: Command) -> None:
+    plain = train(tiny_run())
+    before = (plain.folder / "report.md").read_text()
+    assert run("probe", f"run={plain.folder}", *PROBES).code == 0
+    report = (plain.folder / "report.md").read_text()
+    start, end = report.index("## What was kept"), report.index("## Use it again")
+    assert report[:start] + report[end:] == before
+    assert "| drift | cka | 1.000 |" in report[start:end] and "(kept.png)" in report[start:end]
+
+
+def test_a_finished_run_is_asked_again_on_another_general_text(tiny_run: Overrides, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    for name in ("one", "two"):
+        (text / name).mkdir(parents=True)
+        sentences = [f"The {name} of number {number} went slowly home in the evening." for number in range(40)]
+        (text / name / "text.txt").write_text("\n\n".join(sentences))
+    shutil.copytree(text / "one", text / "copy")
+
+    def on(name: str) -> tuple[float, int]:
+        other = ["data@general_text=texts", f"general_text.path={text / name}"]
+        result = train(tiny_run(*PROBES, *other))
+        written = (result.folder / "probe.json").stat().st_mtime_ns
+        return result.metrics["probe/drift/cosine/after"], written
+
+    first, again, moved, other = on("one"), on("one"), on("copy"), on("two")
+    assert first == again == moved
+    assert other[1] > first[1] and other[0] != first[0]
+
+
+def test_a_run_whose_model_is_gone_keeps_its_result(tiny_run: Overrides, capsys: pytest.CaptureFixture[str]) -> None:
+    first = train(tiny_run())
+    shutil.rmtree(first.folder / "model")
+    capsys.readouterr()
+    again = train(tiny_run(*PROBES))
+    assert again.already_done and again.score == first.score and again.metrics == first.metrics
+    out = capsys.readouterr().out
+    assert f"The model of {first.folder} is gone" in out and "force=true" in out
+
+
+def test_what_was_learnt_beside_unlabelled_texts_is_not_asked(
+    tiny_model: Path, tmp_path: Path, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("further.jsonl").write_text('{"first": "It rains.", "second": "It is wet."}\n')
+    asked = ["probe=similarity", "probe.similarity.split=all"]
+    own = sample_overrides("matching", tiny_model, tmp_path, "trainer.max_steps=2", "data.unlabelled=further.jsonl")
+    plain = train(own)
+    for name, overrides in (("train", [*own, *asked]), ("probe", [f"run={plain.folder}", *asked])):
+        outcome = run(name, *overrides)
+        assert outcome.code == 2 and "the run learns from the very examples" in outcome.err, name
+    Path("further.jsonl").unlink()
+    gone = run("probe", f"run={plain.folder}", *asked)
+    assert gone.code == 0 and "data are not where they were" in gone.out
 
 
 def test_the_command_refuses_in_words(run: Command, tmp_path: Path) -> None:
