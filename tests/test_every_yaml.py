@@ -26,8 +26,11 @@ from rag_lightning.data.reading import Reading
 from rag_lightning.data.values import READ
 from rag_lightning.errors import UserError
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.retention.registry import chosen_methods
+from rag_lightning.studies.comparison import trials_of as comparison_trials
 from rag_lightning.studies.label_efficiency import trials_of
-from rag_lightning.studies.options import StudyConfig
+from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
+from rag_lightning.studies.sequence import words_of
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.train import train
 from rag_lightning.training import plan
@@ -88,7 +91,7 @@ def test_the_commands_of_the_header_compose(file: str) -> None:
         compose(name, [o for o in overrides if o != "-m"])
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence"])
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
@@ -174,7 +177,7 @@ def test_every_task_has_a_module_a_yaml_with_all_its_options_and_a_sample(name: 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_option_composes_and_is_valid(group: str) -> None:
     for name in options(group):
-        if group in ("task", "study"):
+        if group in ("task", "study", "comparison"):
             continue
         choice = f"{group}={name}"
         validate_train(compose("train", [choice, *FILLED_IN.get(choice, [])]))
@@ -187,6 +190,31 @@ def test_every_study_is_made_of_runs_that_compose(name: str) -> None:
     assert {trial.arm for trial in trials} == set(study.arms)
     for overrides in {trial.arm: trial.overrides for trial in trials}.values():
         validate_train(compose("train", list(overrides)))
+
+
+@pytest.mark.parametrize("name", options("comparison"))
+def test_every_comparison_is_made_of_runs_that_compose(name: str) -> None:
+    plain = to_plain(compose("compare", [f"comparison={name}"]))["comparison"]
+    assert set(plain) == set(ComparisonConfig.model_fields)
+    study = ComparisonConfig(**plain)
+    for trial in comparison_trials(study, study.shared):
+        validate_train(compose("train", list(trial.overrides)))
+
+
+def test_the_sequence_is_made_of_runs_that_compose() -> None:
+    plain = to_plain(compose("sequence", []))["sequence"]
+    assert set(plain) == set(SequenceConfig.model_fields)
+    study = SequenceConfig(**plain)
+    for arm in study.arms:
+        for task in study.tasks:
+            validate_train(compose("train", words_of(study, study.shared, task, arm, 1)))
+
+
+@pytest.mark.parametrize("name", options("retention"))
+def test_every_retention_method_lists_all_its_options(name: str) -> None:
+    node = to_plain(compose("train", [f"retention={name}"]))["retention"]
+    for method, (_, chosen) in chosen_methods(node).items():
+        assert set(node[method]) == set(type(chosen).model_fields)
 
 
 # --- running ----------------------------------------------------------------------------------------------------

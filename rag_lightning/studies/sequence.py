@@ -44,7 +44,7 @@ def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
     plain = to_plain(config)
     study = parse(SequenceConfig, plain["sequence"], "sequence")
     shared = [*study.shared, *(word for word in typed if not sets(word, (*_OWN, *_OF_TASK)))]
-    every = [_words(study, shared, task, arm, study.seeds[0]) for arm in study.arms for task in study.tasks]
+    every = [words_of(study, shared, task, arm, study.seeds[0]) for arm in study.arms for task in study.tasks]
     for words in every:
         make_plan(compose("train", words))
     folder = folder_of(study.folder, str(plain["output_dir"]), "sequence", list(study.tasks))
@@ -65,7 +65,7 @@ def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int) -
     names, scores, alone = list(study.tasks), [], []
     done: list[RunResult] = []
     for number, task in enumerate(names):
-        words = _words(study, shared, task, arm, seed)
+        words = words_of(study, shared, task, arm, seed)
         say(f"\n{arm}, seed {seed}: {task}", style="bold")
         alone.append(_score(train(words)))  # from the pretrained backbone; the first task of a course is just that
         done.append(train([*words, *_from(done[-1], words)]) if number else train(words))
@@ -74,7 +74,8 @@ def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int) -
     return Course(arm, seed, names, metrics, scores, alone, [run.lower_is_better for run in done])
 
 
-def _words(study: SequenceConfig, shared: Sequence[str], task: str, arm: str, seed: int) -> list[str]:
+def words_of(study: SequenceConfig, shared: Sequence[str], task: str, arm: str, seed: int) -> list[str]:
+    """The overrides of a task that is learnt from the pretrained backbone, in one way."""
     own = [overrides_of(each, _OWN, "sequence") for each in (study.tasks[task], study.arms[arm])]
     return [*shared, f"seed={seed}", *own[0], *own[1]]
 
