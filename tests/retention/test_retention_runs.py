@@ -46,6 +46,7 @@ def plain(tiny_run: Overrides, tmp_path: Path) -> str:
     return weights(train(tiny_run("checkpoint.use=last", f"run.folder={tmp_path}/plain")).folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "none"])
 def test_it_changes_what_is_learnt_and_resumes_to_the_same_weights(
     method: str, tiny_run: Overrides, tmp_path: Path, plain: str, monkeypatch: pytest.MonkeyPatch
@@ -78,6 +79,7 @@ def test_every_method_can_be_turned_off() -> None:
     assert methods - set(OFF) - {"balanced"} == set()
 
 
+@pytest.mark.slow
 def test_what_was_computed_for_other_data_is_not_taken(tiny_run: Overrides, tmp_path: Path) -> None:
     """Fisher information is of the rows that a run's data look up; what the original said is of the very texts."""
     train(tiny_run(*overrides_of("ewc"), f"run.folder={tmp_path}/all"))

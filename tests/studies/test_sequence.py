@@ -34,6 +34,7 @@ def test_the_table_names_what_was_learnt_and_what_is_left() -> None:
     assert "| plain | 0.800 → 0.600 | 0.700 → 0.400 | 0.900 → 0.900 | 0.250 | -0.250 | 0.025 | 1 |" in table
 
 
+@pytest.mark.slow
 def test_two_tasks_from_the_command_line(run: Any, tiny_model: Path, tmp_path: Path) -> None:
     few = ["data.limit.train=12", "data.limit.validation=6", "data.limit.test=6", "trainer.max_epochs=1"]
     words = [word for word in sample_overrides("ner", tiny_model, tmp_path, *few) if word != "task=ner"]

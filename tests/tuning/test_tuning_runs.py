@@ -55,6 +55,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         ["tuning=bitfit"],
     ],
 )
+@pytest.mark.slow
 def test_a_crash_changes_nothing(
     way: list[str], tiny_run: Overrides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_resume_point_of_other_parameters_is_refused(
         train([*overrides, "tuning=ia3"])
 
 
+@pytest.mark.slow
 def test_a_stage_leaves_behind_what_learned(
     kept: list[Any], tiny_run: Overrides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
