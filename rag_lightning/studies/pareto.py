@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rag_lightning.report.plots import LINES, save_figure, style
@@ -26,13 +27,24 @@ def plot_pareto(path: Path, sides: Sequence[Side]) -> None:
                 100 * side.kept[KEPT], side.score, xerr=_percent(side.kept_spread), yerr=side.score_spread, fmt="o",
                 color=color, ecolor=color, elinewidth=0.8, markersize=6 if side.on_front else 4,
             )  # fmt: skip
-            axes.annotate(
-                side.arm, (100 * side.kept[KEPT], side.score), textcoords="offset points", xytext=(6, 4), fontsize=8
-            )
+        _name_points(axes, shown)
         axes.set_xlabel("knowledge kept, the worst of the probes (%)")
         axes.set_ylabel(shown[0].metric)
         axes.margins(x=0.12, y=0.12)
         save_figure(figure, path, dpi=150)
+
+
+def _name_points(axes: Axes, sides: Sequence[Side]) -> None:
+    """Names beside the dots, on the side where there is room, and below where another dot is just above."""
+    kept, scores = [100 * side.kept[KEPT] for side in sides], [side.score for side in sides]
+    middle, near = (min(kept) + max(kept)) / 2, 0.04 * (max(scores) - min(scores))
+    for side, x, y in zip(sides, kept, scores, strict=True):
+        left = x > middle
+        crowded = any(0 < other - y < near and (at > middle) == left for at, other in zip(kept, scores, strict=True))
+        axes.annotate(
+            side.arm, (x, y), textcoords="offset points", xytext=(-6 if left else 6, -11 if crowded else 4),
+            ha="right" if left else "left", fontsize=8,
+        )  # fmt: skip
 
 
 def _percent(spread: float | None) -> float | None:
