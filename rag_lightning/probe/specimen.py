@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from rag_lightning.model.interface import base_model_of
 from rag_lightning.model.load import load_network
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.tuning.adapters import has_adapter
 
 # Parts that no probe reads, and that a head may lack.
 _UNREAD = ("decoder.", "pooler.", "final_logits_bias")
@@ -67,11 +68,6 @@ def weights_of(network: nn.Module, *, adapters: bool = True) -> Weights:
     prefix = next(f"{name}." if name else "" for name, module in network.named_modules() if module is base)
     inside = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     return Weights(inside, type(network), {k: v for k, v in weights.items() if not k.startswith(prefix)})
-
-
-def has_adapter(module: nn.Module) -> bool:
-    """Whether a module is one of ``peft``, around a layer that it adapts."""
-    return hasattr(module, "base_layer") and hasattr(module, "adapter_layer_names")
 
 
 def _merged(layer: Any) -> nn.Module:

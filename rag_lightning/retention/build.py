@@ -103,7 +103,7 @@ def build_retention(
     text = general or GeneralRows([], 0, None, ())
     batches = partial(TextBatches, text.rows, pad_id=text.pad_id, seed=seed, device=device)
     setting = Setting(
-        situation, network, lambda size: batches(size), forward, f"{fingerprint} {text.fingerprint}", seed,
+        situation, network, batches, forward, f"{fingerprint} {text.fingerprint}", seed,
         text.mask_id, text.special_ids, numerics,
     )  # fmt: skip
     return Retention({name: method.build(options, setting) for name, (method, options) in chosen.items()})

@@ -1,19 +1,25 @@
 """Train every arm with every number of labels and every seed; finished runs are recognised, failed ones recorded."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from rag_lightning.config.compose import compose, group_choices
+from rag_lightning.config.compose import group_choices
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import say
-from rag_lightning.report.files import write_text
 from rag_lightning.studies.options import StudyConfig
-from rag_lightning.studies.summary import Outcome, markdown, metric_of, summarise
-from rag_lightning.studies.trials import Trial, folder_of, outcome_of, overrides_of, sets
+from rag_lightning.studies.summary import markdown, metric_of, summarise
+from rag_lightning.studies.trials import (
+    Trial,
+    check_firsts,
+    folder_of,
+    outcome_of,
+    overrides_of,
+    say_end,
+    sets,
+    write_results,
+)
 
 _OWN = ("study", "data.shots", "data.shots_per_label", "seed")  # set for each run by the study
 
@@ -33,25 +39,21 @@ def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
     """
     from rag_lightning.studies.plot import plot_label_curves
     from rag_lightning.train import train
-    from rag_lightning.training.plan import make_plan
 
     plain = to_plain(config)
     study = parse(StudyConfig, plain["study"], "study")
     trials = list(trials_of(study, [*study.shared, *(word for word in typed if not sets(word, _OWN))]))
-    firsts = {trial.arm: trial for trial in reversed(trials)}
-    plans = [make_plan(compose("train", list(trial.overrides))) for trial in firsts.values()]
-    names = [group_choices(config).get("study", "study"), plans[-1].config.task["name"], plans[-1].config.data.name]
+    first = check_firsts(trials)
+    names = [group_choices(config).get("study", "study"), first.config.task["name"], first.config.data.name]
     folder = folder_of(study.folder, str(plain["output_dir"]), "label_efficiency", names)
     outcomes = []
     for number, trial in enumerate(trials, start=1):
         say(f"\n{number} of {len(trials)}: {trial.arm}, {trial.shots:,} labels, seed {trial.seed}", style="bold")
         outcomes.append(outcome_of(trial, train, keep_model=study.keep_models))
-        _write(folder, outcomes, study)
+        write_results(folder, outcomes, markdown(outcomes, list(study.arms), per_label=study.per_label))
     rows = summarise(outcomes, list(study.arms))
     plot_label_curves(folder / "curves.png", rows, metric_of(outcomes), per_label=study.per_label)
-    say("\n" + markdown(outcomes, list(study.arms), per_label=study.per_label))
-    failed = sum(outcome.score is None for outcome in outcomes)
-    say(f"{len(outcomes) - failed} of {len(outcomes)} runs gave a score; {folder}")
+    say_end(folder, outcomes, markdown(outcomes, list(study.arms), per_label=study.per_label))
     return folder
 
 
@@ -65,9 +67,3 @@ def trials_of(study: StudyConfig, shared: Sequence[str]) -> Iterator[Trial]:
                 if shots in numbers[name]:
                     words = (*shared, f"{key}={shots}", f"seed={seed}", *overrides_of(arm, _OWN, "study"))
                     yield Trial(name, seed, words, shots)
-
-
-def _write(folder: Path, outcomes: list[Outcome], study: StudyConfig) -> None:
-    lines = [json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes]
-    write_text(folder / "results.jsonl", "\n".join(lines) + "\n")
-    write_text(folder / "table.md", markdown(outcomes, list(study.arms), per_label=study.per_label) + "\n")

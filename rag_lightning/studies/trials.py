@@ -3,14 +3,19 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rag_lightning.config.compose import compose
 from rag_lightning.console import say
 from rag_lightning.errors import UserError
+from rag_lightning.report.files import write_text
 from rag_lightning.studies.options import Arm
 from rag_lightning.studies.summary import Outcome
+
+if TYPE_CHECKING:
+    from rag_lightning.training.plan import Plan
 
 Train = Callable[[list[str]], Any]
 
@@ -23,6 +28,32 @@ class Trial:
     seed: int
     overrides: tuple[str, ...]
     shots: int = 0
+
+
+def check_firsts(trials: Sequence[Trial]) -> "Plan":
+    """Check the first run of each arm before any has begun; the plan of one of them tells task and data.
+
+    Raises:
+        UserError: for a mistake in their settings.
+    """
+    from rag_lightning.training.plan import make_plan
+
+    firsts = {trial.arm: trial for trial in reversed(trials)}
+    return [make_plan(compose("train", list(trial.overrides))) for trial in firsts.values()][-1]
+
+
+def write_results(folder: Path, outcomes: Sequence[Outcome], table: str) -> None:
+    """``results.jsonl`` and ``table.md``, as far as the runs have come."""
+    lines = [json.dumps(asdict(outcome), ensure_ascii=False) for outcome in outcomes]
+    write_text(folder / "results.jsonl", "\n".join(lines) + "\n")
+    write_text(folder / "table.md", table + "\n")
+
+
+def say_end(folder: Path, outcomes: Sequence[Outcome], table: str) -> None:
+    """The table, how many runs gave a score, and where everything lies."""
+    failed = sum(outcome.score is None for outcome in outcomes)
+    say(f"\n{table}")
+    say(f"{len(outcomes) - failed} of {len(outcomes)} runs gave a score; {folder}")
 
 
 def sets(word: str, keys: Sequence[str]) -> bool:

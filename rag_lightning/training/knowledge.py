@@ -13,11 +13,12 @@ from rag_lightning.probe.during import DuringTraining
 from rag_lightning.probe.examples import labelled_content
 from rag_lightning.probe.measure import Subject, measure, measure_pretrained, questions, set_up, what_was_kept
 from rag_lightning.probe.registry import Probes
-from rag_lightning.probe.specimen import Weights, has_adapter, weights_of
+from rag_lightning.probe.specimen import Weights, weights_of
 from rag_lightning.report.knowledge import Knowledge, compare
 from rag_lightning.report.terminal import print_knowledge
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.probe_files import questions_asked, write_knowledge
+from rag_lightning.tuning.adapters import adapter_layers
 
 if TYPE_CHECKING:
     from rag_lightning.training.plan import Plan
@@ -48,7 +49,7 @@ def probing(plan: "Plan") -> list[Callback]:
 
 def weights_beneath(plan: "Plan", network: nn.Module) -> Weights | None:
     """A copy of the weights beneath a network's adapters, before these are merged; None where nobody asks for it."""
-    if not plan.probes or not any(has_adapter(module) for module in network.modules()):
+    if not plan.probes or not adapter_layers(network):
         return None
     return weights_of(network, adapters=False).map(torch.clone)
 

@@ -61,7 +61,12 @@ def add_adapters(network: PreTrainedModel, adapter: AdapterConfig, learning: lis
 
 def adapter_layers(network: nn.Module) -> list[Any]:
     """The modules of peft in a network; none where it has no adapters."""
-    return [each for each in network.modules() if hasattr(each, "base_layer") and hasattr(each, "adapter_layer_names")]
+    return [each for each in network.modules() if has_adapter(each)]
+
+
+def has_adapter(module: nn.Module) -> bool:
+    """Whether a module is one of peft, around a layer that it adapts."""
+    return hasattr(module, "base_layer") and hasattr(module, "adapter_layer_names")
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def adapters_off(network: nn.Module) -> Iterator[None]:
 def merge_adapters(network: nn.Module) -> None:
     """Make the adapters a part of the weights: the network is then a plain one that gives the same answers."""
     for name, module in list(network.named_modules()):
-        if module in adapter_layers(module)[:1]:
+        if has_adapter(module):
             module.merge(safe_merge=True)
             parent, _, last = name.rpartition(".")
             setattr(network.get_submodule(parent), last, module.get_base_layer())
