@@ -70,6 +70,7 @@ class FineTuning(pl.LightningModule):
         self._loss_sum, self._loss_count = 0.0, 0.0
         self._pending: tuple[Tensor, str] | None = None
         self._batch_idx = 0
+        self._place = Step(0, 0.0)  # of the batch, for the retention methods
 
     def forward(self, batch: Batch) -> Any:
         """The network's outputs for a batch, as the task's output kind reads them."""
@@ -95,12 +96,14 @@ class FineTuning(pl.LightningModule):
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
         words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, *self.stage])
         torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
-        self.retention.before_forward(self._step())
+        if self.retention:  # nothing is asked of the trainer where no method wants to know
+            self._place = self._step()
+            self.retention.before_forward(self._place)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs = self(batch)
         loss = self.task.output.loss(outputs, batch) / batch["normaliser"]
-        beside = self.retention.losses(self.network, outputs, batch, self._step())
+        beside = self.retention.losses(self.network, outputs, batch, self._place)
         total = loss + sum(beside.values()) if beside else loss
         self._note_loss(total.detach(), batch, batch_idx)
         if self._logs_this_step():
@@ -111,14 +114,15 @@ class FineTuning(pl.LightningModule):
         return total
 
     def on_after_backward(self) -> None:
-        self.retention.after_backward(self._step())
+        self.retention.after_backward(self._place)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        self.retention.add_gradient(self._step())
+        self.retention.add_gradient(self._place)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        self.retention.after_step(self._step(done=1))  # here, because callbacks save before the module's own hook
+        if self.retention:
+            self.retention.after_step(self._step(done=1))  # here, because callbacks save before the module's own hook
 
     def _step(self, done: int = 0) -> Step:
         steps, number = self.optimization.steps if self.optimization is not None else 1, self.global_step + done
