@@ -17,7 +17,8 @@ from rag_lightning.errors import UserError
 from rag_lightning.model.interface import INTERFACES, families, is_seq2seq, supports
 from rag_lightning.tasks.label_sets import ClassWeights, check_known, known_labels, notes_on, weighted
 from rag_lightning.tasks.outputs.class_weights import with_class_weights
-from rag_lightning.tasks.outputs.pair_vectors import BI_ENCODERS, PAIR_RELATED_AMONG_ALL, choose_line
+from rag_lightning.tasks.outputs.pair_retrieval import PAIR_RELATED, PAIR_RELATED_AMONG_ALL
+from rag_lightning.tasks.outputs.pair_vectors import PAIR_COSENT, PAIR_COSINE, PAIR_SOFTMAX, choose_line
 from rag_lightning.tasks.outputs.sequence_label import PAIR_LABEL
 from rag_lightning.tasks.outputs.value import VALUE
 from rag_lightning.tasks.pair_scores import evaluate_pairs, text_of, with_popularity
@@ -26,6 +27,9 @@ from rag_lightning.tasks.task import OutputKind, Prepared, Task
 
 BETWEEN = "|||"  # the two texts of a line
 RELATED = "related"  # the label of pairs that come without one
+BI_ENCODERS: dict[str, OutputKind] = {
+    "softmax": PAIR_SOFTMAX, "cosent": PAIR_COSENT, "cosine": PAIR_COSINE, "in_batch": PAIR_RELATED,
+}  # fmt: skip
 
 
 class MatchingOptions(BaseModel):

@@ -11,7 +11,7 @@ from rag_lightning.metrics.classes import class_scores, overall_scores
 from rag_lightning.metrics.ranking import ranking_scores
 from rag_lightning.tasks.evaluation import Evaluation, Table
 from rag_lightning.tasks.label_scores import evaluate_labels
-from rag_lightning.tasks.outputs.pair_vectors import is_related
+from rag_lightning.tasks.outputs.pair_retrieval import is_related
 from rag_lightning.tasks.positive import positive_label
 
 CUTOFFS = (1, 5, 10)

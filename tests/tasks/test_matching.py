@@ -18,17 +18,15 @@ from rag_lightning.rules.engine import RuleEngine
 from rag_lightning.rules.load import load_rules
 from rag_lightning.rules.marks import FeatureIndex, record_marks
 from rag_lightning.tasks.matching import TASK, MatchingOptions
+from rag_lightning.tasks.outputs.pair_retrieval import PAIR_RELATED, PAIR_RELATED_AMONG_ALL, in_batch_loss
 from rag_lightning.tasks.outputs.pair_vectors import (
     LINE,
     PAIR_COSENT,
-    PAIR_RELATED,
-    PAIR_RELATED_AMONG_ALL,
     Vectors,
     choose_line,
     cosent_loss,
     cosine_loss,
     encode_sides,
-    in_batch_loss,
     sides,
     vectors,
 )
