@@ -12,7 +12,10 @@ def explain(exception: BaseException, config_name: str, arguments: list[str]) ->
     """A :class:`UserError` for an exception of Hydra's composition, None for anything else."""
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import MarkedYAMLError
 
+    if isinstance(exception, MarkedYAMLError):
+        return _no_yaml(exception)
     if not isinstance(exception, HydraException | OmegaConfBaseException):
         frames = traceback.extract_tb(exception.__traceback__)
         if not any(frame.filename.endswith("config_loader_impl.py") for frame in frames):
@@ -36,6 +39,13 @@ def explain(exception: BaseException, config_name: str, arguments: list[str]) ->
         return UserError(f"{name} is needed", where="command line", remedy=f"Add {name}=… to the command.")
     first, *rest = [line.strip() for line in text.splitlines() if line.strip()]
     return UserError(first, where="command line", remedy=" ".join(rest[:3]))
+
+
+def _no_yaml(exception: Any) -> UserError:
+    mark = exception.problem_mark or exception.context_mark
+    where = f"{mark.name}, line {mark.line + 1}" if mark else "configuration"
+    remedy = "Mend this file; what holds brackets, commas or colons needs quotes, as in ['probe=[drift,language]']."
+    return UserError(f"not YAML: {exception.problem}", where=where, remedy=remedy)
 
 
 def unreadable(override: str) -> UserError:

@@ -17,8 +17,8 @@ from rag_lightning.retention.retention import Retention
 from rag_lightning.retention.setting import WRITING_HEADS, Setting, Situation
 from rag_lightning.retention.text_batches import TextBatches
 
-PASSAGE_WORDS = 40  # about a sentence or two, as in what sentence similarity is measured on
-MOST_PASSAGES, MOST_FOR_WORDS = 4_000, 500  # what a model says of words takes more time and room
+SENTENCE_WORDS, PASSAGE_WORDS = 20, 40  # of a text at most: what an encoder embeds, what a decoder goes on with
+MOST_SENTENCES, MOST_PASSAGES = 8_000, 500  # what a model says of words takes more time and room
 _SHARDED = ("fsdp", "deepspeed")
 
 
@@ -73,8 +73,9 @@ def general_rows(config: DataConfig, situation: Situation, longest: int, *, trus
         UserError: for a mistake in the text's files.
     """
     tokenizer = load_tokenizer(situation.folder, pre_split=False, trust_remote_code=trust_remote_code)
-    most = MOST_FOR_WORDS if situation.head in WRITING_HEADS else MOST_PASSAGES
-    texts = general_passages(config, "train", words=PASSAGE_WORDS, limit=most, seed=config.split.seed)
+    writes = situation.head in WRITING_HEADS
+    words, most = (PASSAGE_WORDS, MOST_PASSAGES) if writes else (SENTENCE_WORDS, MOST_SENTENCES)
+    texts = general_passages(config, "train", words=words, limit=most, seed=config.split.seed)
     rows = tokenizer(texts, truncation=True, max_length=longest, verbose=False)["input_ids"]
     mask_id = tokenizer.mask_token_id
     return GeneralRows(rows, int(tokenizer.pad_token_id), mask_id, tuple(tokenizer.all_special_ids))

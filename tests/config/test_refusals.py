@@ -235,3 +235,12 @@ def test_nothing_large_is_read_before_a_misspelt_key_is_told(tiny_run, monkeypat
     monkeypatch.setattr(plan, "content_fingerprint", lambda config: pytest.fail("the data were read"))
     with pytest.raises(UserError, match="lrr"):
         plan.make_plan(compose("train", tiny_run("+optimizer.lrr=1")))
+
+
+def test_a_broken_yaml_is_named_with_its_line(run: Command, tmp_path: Path) -> None:
+    (tmp_path / "comparison").mkdir()
+    broken = tmp_path / "comparison" / "mine.yaml"
+    broken.write_text("seeds: [1]\nshared: [probe=[language,prompts], task=ner]\n", encoding="utf-8")
+    end = run("compare", "--config-dir", str(tmp_path), "comparison=mine")
+    assert end.code == 2
+    assert f"{broken}, line 2: not YAML" in end.err
