@@ -86,7 +86,7 @@ def test_evaluation_on_other_texts(texts_run: Callable[..., RunResult], tmp_path
     with pytest.raises(UserError, match=r"other.csv:2: there is no `label` or `category` for the label"):
         evaluate(command)
     other.write_text("body,topic\nRenew my loan please,loan\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"other.csv:2: the test data have the label 'loan', which task.labels"):
+    with pytest.raises(UserError, match=r"other.csv:2: .* label 'loan', which the run does .*\{loan: loans, …\}"):
         evaluate([*command, "data.fields.label=topic"])
 
 

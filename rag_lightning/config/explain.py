@@ -74,7 +74,9 @@ def _unknown_key(text: str, config_name: str, arguments: list[str]) -> UserError
             error = unknown_key(".".join(parts[: depth + 1]), valid)
             if nearest(parts[depth], valid) or not (valid == [] or "_target_" in valid):
                 return error
-            more = f"What the class itself takes beyond that is added with +{full_key}=…."
+            own = _takes_a_mapping(config, parts[:depth])
+            what = "A key of your own" if own else "What the class itself takes beyond that"
+            more = f"{what} is added with +{full_key}=…."
             return UserError(error.reason, where=error.where, remedy=f"{error.remedy} {more}" if valid else more)
     return unknown_key(full_key, [])
 
@@ -94,22 +96,32 @@ def unknown_key(full_key: str, valid: list[str]) -> UserError:
 
 
 def _composed(config_name: str, arguments: list[str]) -> Any:
-    """The configuration with the choices of groups and without the plain overrides, None if they fail too."""
+    """The configuration with the choices of groups and without the plain overrides; without either if they fail too."""
     from hydra import compose, initialize_config_dir
 
     groups = [a for a in arguments if re.fullmatch(r"[a-z_/]+=[\w./-]+", a) and _is_group(a.split("=")[0])]
     with initialize_config_dir(str(conf_dir())):
         try:
             return compose(config_name, overrides=groups)
-        except Exception:  # the groups themselves are wrong: Hydra's own message must do
-            return None
+        except Exception:  # the groups themselves are wrong, or no part of this command's configuration
+            return compose(config_name)
 
 
 def _keys_of(config: Any, path: list[str]) -> list[str]:
     from omegaconf import OmegaConf
 
-    node = OmegaConf.select(config, ".".join(path)) if config is not None and path else config
+    node = OmegaConf.select(config, ".".join(path)) if path else config
     return [str(key) for key in node] if OmegaConf.is_dict(node) else []
+
+
+def _takes_a_mapping(config: Any, path: list[str]) -> bool:
+    """Whether a null, nothing or a word stands there, where a mapping of the user's own names may."""
+    from omegaconf import OmegaConf
+
+    if not path or path[-1] not in _keys_of(config, path[:-1]):
+        return False
+    value = OmegaConf.select(config, ".".join(path))
+    return value is None or isinstance(value, str) or value == {}
 
 
 def _is_group(name: str) -> bool:

@@ -31,6 +31,7 @@ _CONLL_2003 = {
     "validation": ("eng.testa", "*testa*"),
     "test": ("eng.testb", "*testb*"),
 }
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z")
 _NOT_DATA = frozenset((".md", ".rst", ".py", ".sh", ".yaml", ".yml", ".toml", ".log", ".pdf", ".png", ".html", ".zip"))
 
 
@@ -112,10 +113,11 @@ def _named_files(config: DataConfig, folder: Path, only: str | None = None) -> S
             data = sorted(file for file in folder.rglob("*") if ending_of(file) in _endings(config) and file.is_file())
         if not found and (len(data) == 1 or (data and config.file_format == "texts")):
             return {"train": data}
+        archive = "" if data else _unpack(there)
         raise UserError(
             f"no training file ({_patterns(config, 'train')[0]} …) is in {folder}; it holds {_listing(there)}",
             where="data.path",
-            remedy=f"Name the file with data.files.train={there[0].name if there else 'FILE'}.",
+            remedy=archive or f"Name the file with data.files.train={there[0].name if there else 'FILE'}.",
         )
     return found
 
@@ -132,11 +134,18 @@ def _asked_files(patterns: Sequence[str], split: str, folder: Path, there: Seque
         if matching := [file for file in there if fnmatch(file.name, pattern)]:
             return matching
     close = nearest(patterns[0], [file.name for file in there])
+    near = f"Did you mean data.files.{split}={close[0]}?" if close else ""
     raise UserError(
         f"no file in {folder} matches {' or '.join(patterns)}; the folder holds {_listing(there)}",
         where=f"data.files.{split}",
-        remedy=f"Did you mean data.files.{split}={close[0]}?" if close else "Name one of these files.",
+        remedy=near or _unpack(there) or "Name one of these files.",
     )
+
+
+def _unpack(there: Sequence[Path]) -> str:
+    """What to do about an archive, which is not looked into; empty where there is none."""
+    archive = next((file.name for file in there if file.name.lower().endswith(_ARCHIVES)), None)
+    return f"Unpack {archive}, and let data.path name the folder with its files." if archive else ""
 
 
 def _conventional_file(config: DataConfig, split: str, there: Sequence[Path], folder: Path) -> Path | None:

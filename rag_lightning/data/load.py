@@ -269,7 +269,8 @@ def _limited(
     if limit is None:
         return records
     if limit >= len(records):
-        notes.append(f"data.limit.{split}={limit:,} changes nothing: there are {_count(len(records), 'example')}.")
+        there = f"there {'is' if len(records) == 1 else 'are'} {_count(len(records), 'example')}"
+        notes.append(f"data.limit.{split}={limit:,} changes nothing: {there}.")
         return records
     kept = subset(records, limit, seed, reading)
     how = f"data.limit.{split}, seed {seed}" + (", stratified by label types" if stratified(records, reading) else "")

@@ -141,7 +141,8 @@ def _limited(split: str, texts: Paragraphs, config: DataConfig, seed: int, notes
     if limit is None:
         return texts
     if limit >= len(texts):
-        notes.append(f"data.limit.{split}={limit:,} changes nothing: there are {_count(len(texts), 'example')}.")
+        there = f"there {'is' if len(texts) == 1 else 'are'} {_count(len(texts), 'example')}"
+        notes.append(f"data.limit.{split}={limit:,} changes nothing: {there}.")
         return texts
     notes.append(f"{_count(limit, 'example')} of {len(texts):,} kept for {split} (data.limit.{split}, seed {seed}).")
     return texts.take(np.sort(np.random.default_rng(seed).permutation(len(texts))[:limit]), split)

@@ -46,7 +46,7 @@ def predict_run(raw: DictConfig) -> int:
             if config.output == "-" and count % GROUP == 0:
                 out.flush()
     if config.output != "-":
-        print(f"{count:,} inputs answered: {config.output}", file=sys.stderr)
+        print(f"{count:,} {'input' if count == 1 else 'inputs'} answered: {config.output}", file=sys.stderr)
     return count
 
 

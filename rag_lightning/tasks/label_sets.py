@@ -54,14 +54,29 @@ def check_known(splits: Splits, labels: Sequence[str], given: bool) -> None:
     """Raise a UserError for a label that is not among ``labels``, with the place where it stands.
 
     Args:
-        given: whether the user named the labels.
+        given: whether the user named the labels, or, where there is no train, a finished run has them.
     """
     known = set(labels)
+    finished = given and "train" not in splits
     for name, records in splits.items():
         for record in records:
             for label in labels_of(record):
                 if label not in known:
+                    if finished:
+                        raise _foreign(label, list(labels), name, record)
                     raise _unknown(label, list(labels), name, record, given)
+
+
+def _foreign(label: str, labels: list[str], split: str, record: Record) -> UserError:
+    close = nearest(label, labels)
+    known = ", ".join(labels[:_MOST_SHOWN]) + (" …" if len(labels) > _MOST_SHOWN else "")
+    name = close[0] if close else labels[0]
+    return UserError(
+        f"the {split} data have the label {label!r}, which the run does not know ({known})",
+        where=record["source"],
+        remedy="It answers with its own labels only: call every label of the data by one of their names, as in "
+        f"'data.label_names={{{label}: {name}, …}}'.",
+    )
 
 
 def _unknown(label: str, labels: list[str], split: str, record: Record, given: bool) -> UserError:

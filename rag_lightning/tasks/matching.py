@@ -186,7 +186,8 @@ def prepare(splits: Splits, options: MatchingOptions) -> Prepared:
     else:
         ends = _labels(splits, options)
         check_known(splits, ends, options.labels is not None)
-        notes = notes_on(train, ends, lambda record: record["text"], "pair")
+        # Pairs without a label all belong together: there is nothing about labels to say.
+        notes = [] if ends == [RELATED] else notes_on(train, ends, lambda record: record["text"], "pair")
         splits = weighted(splits, ends, options.class_weights)
     if options.ranked == "given":
         if not by_score and len(ends) > 1:

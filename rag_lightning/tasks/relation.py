@@ -81,10 +81,11 @@ def _placed(side: str, record: Record, where: str) -> dict[str, Any]:
     if len(places) == 1:
         return {"start": places[0], "end": places[0] + len(given), "text": given}
     times = "several times" if places else "nowhere"
+    start, end = (places[0], places[0] + len(given)) if places else (0, 3)
     raise UserError(
         f"the {side} entity {shorten(given, 40)!r} stands {times} in the text",
         where=where,
-        remedy=f'Give its place: "{side}": {{"start": 0, "end": 4}}.',
+        remedy=f'Give its place, as in "{side}": {{"start": {start}, "end": {end}}}; the end is exclusive.',
     )
 
 

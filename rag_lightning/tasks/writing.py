@@ -94,8 +94,10 @@ def prepare_writing(splits: Splits, fields: Fields) -> Prepared:
         fields: record -> further fields.
     """
     prepared = {name: [{**fields(record), **record} for record in records] for name, records in splits.items()}
-    several = sum(isinstance(record.get("target"), list) for record in prepared.get("train", []))
-    note = f"{several:,} training examples have several references; the first of them is learnt, all are scored."
+    train = [record.get("target") for record in prepared.get("train", [])]
+    several = sum(isinstance(target, list) and len(target) > 1 for target in train)
+    count = "1 training example has" if several == 1 else f"{several:,} training examples have"
+    note = f"{count} several references; the first of them is learnt, all are scored."
     return Prepared(prepared, (), [note] if several else [])
 
 

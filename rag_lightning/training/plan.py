@@ -151,7 +151,7 @@ def make_plan(raw: DictConfig) -> Plan:
     )  # fmt: skip
     print_of_run = fingerprint(own)
     settings = _settings(raw, plain)
-    name = config.run.name or ", ".join(f"{_short(k)}={_shown(v)}" for k, v in settings.items()) or "defaults"
+    name = config.run.name or ", ".join(f"{_short(k)}={_shown(k, v)}" for k, v in settings.items()) or "defaults"
     folder = Path(
         config.run.folder or Path(config.output_dir) / f"{task.name}-{_file_name(config.model.name)}-{print_of_run[:8]}"
     )
@@ -238,8 +238,9 @@ def _short(key: str) -> str:
     return f"{group}.{last}" if last in ("name", "path") else last
 
 
-def _shown(value: Any) -> str:
-    return Path(value).name if isinstance(value, str) and os.sep in value else hydra_value(value)
+def _shown(key: str, value: Any) -> str:
+    is_path = key.endswith(("path", "name")) and isinstance(value, str) and os.sep in value
+    return Path(value).name if is_path else hydra_value(value)
 
 
 def _file_name(text: str) -> str:

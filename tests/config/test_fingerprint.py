@@ -49,6 +49,12 @@ def test_where_and_how_it_is_shown_is_no_part_of_a_run(tiny_run: Overrides, tmp_
     assert one.folder.name == f"ner-tiny-{one.fingerprint[:8]}"
 
 
+def test_a_name_shortens_paths_only(tiny_run: Overrides, small_data: Path) -> None:
+    name = planned(tiny_run("data.label_separator=/", "template.text='Yes and/or no : {text}'")).config.run.name or ""
+    assert "label_separator=/," in f"{name}," and "Yes and/or no : {text}" in name
+    assert f"data.path={small_data.name}" in name
+
+
 def test_whatever_changes_the_result_changes_the_name(tiny_run: Overrides, tiny_model: Path, tmp_path: Path) -> None:
     prints = {"": planned(tiny_run()).fingerprint}
     for change in ("optimizer.lr=2e-3", "seed=2", "trainer.max_epochs=3", "tuning.frozen_layers=1", "batching.size=7",

@@ -82,8 +82,10 @@ def test_so_does_a_plain_or_forced_one(prefix: str, wrong: str, right: str) -> N
         ("task.name=nre", "no task named 'nre'. Did you mean ner?"),
         ("+zzz=1", "unknown key 'zzz'. Valid keys here: task, data, general_text, model"),
         ("+optimizer.momentum=0.9", "unknown key 'optimizer.momentum'. Valid keys here: amsgrad, betas"),
-        ("trainer.detect_anomaly=true", "is added with +trainer.detect_anomaly=…"),
+        ("trainer.detect_anomaly=true", "the class itself takes beyond that is added with +trainer.detect_anomaly=…"),
         ("scheduler.options.power=2", "is added with +scheduler.options.power=…"),
+        ("data.join.text=[title,body]", "'data.join.text'. A key of your own is added with +data.join.text=…"),
+        ("data.label_names.0=neg", "A key of your own is added with +data.label_names.0=…"),
         ("model=_base", "model=_base only holds what the other options of model share. Choose one of: albert"),
         ("data=_base", "data=_base only holds what the other options of data share. Choose one of: ag_news"),
         ("model=hub", "model.name is needed. Add model.name=…"),
@@ -161,6 +163,11 @@ def test_all_mistakes_are_told_at_once() -> None:
     said = refusal("seed=-1", "batching.size=0", "+colour=blue")
     assert "3 mistakes" in said
     assert all(f"\n  {key}" in said for key in ("seed", "batching.size", "unknown key 'colour'"))
+
+
+def test_a_group_of_another_command_is_told_with_the_keys_there_are(run: Command) -> None:
+    said = run("evaluate", "run=nowhere", "generation=greedy").err
+    assert "unknown key 'generation'. Valid keys here: run, backbone, split" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

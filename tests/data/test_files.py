@@ -62,6 +62,13 @@ def test_named_files_and_patterns(tmp_path, data_config):
             "data.path",
             "no training file.*holds dev.conll, test.conll.*data.files.train=",
         ),
+        (["corpus.zip", "README"], {}, "data.path", "no training file.*Unpack corpus.zip"),
+        (
+            ["x.tar.gz"],
+            {"files": {"train": "c*"}},
+            "data.files.train",
+            "holds x.tar.gz.*Unpack x.tar.gz",
+        ),
         (["a.conll", "b.conll"], {}, "data.path", "no training file.*holds a.conll, b.conll"),
         (["a.train", "b.train"], {}, "data.path", "several files.*a.train, b.train.*data.files.train=a.train"),
         (

@@ -63,6 +63,10 @@ def test_limits(write, data_config):
         in data.notes[1]
     )
     assert data.notes[2] == "data.limit.test=1,000 changes nothing: there are 21 examples."
+    one = load_splits(
+        data_config(path=write("one.conll", conll(["a"])), limit={"train": 9}, split={"validation": 0, "test": 0}), 1
+    )
+    assert "data.limit.train=9 changes nothing: there is 1 example." in one.notes
 
 
 def test_examples_of_train_that_stand_in_test_are_counted(write, data_config):

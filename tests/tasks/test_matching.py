@@ -73,7 +73,8 @@ def test_labels_or_the_ends_of_the_scale() -> None:
 
 def test_pairs_that_belong_together_have_the_last_label() -> None:
     related = {"encoder": "bi", "loss": "in_batch"}
-    assert prepare([pair("a", "b")], **related).labels == ("related",)
+    without = prepare([pair("a", "b")], **related)
+    assert without.labels == ("related",) and without.notes == []  # no label is missed where none is needed
     two = [pair("a", "b", label="duplicate"), pair("a", "c", label="not_duplicate")]
     assert prepare(two, **related).labels == ("not_duplicate", "duplicate")
     assert prepare(two, **related, positive="not_duplicate").labels == ("duplicate", "not_duplicate")

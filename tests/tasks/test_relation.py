@@ -56,6 +56,8 @@ def test_an_entity_given_by_its_text_has_to_stand_there_once() -> None:
     for side, how in (("Ada", "several times"), ("Eve", "nowhere"), (" ", "nowhere")):
         with pytest.raises(UserError, match=rf"f:7: the first entity '{side}' stands {how} in the text"):
             prepare([{**given, "first": side}, *TRAIN])
+    with pytest.raises(UserError, match=r'"second": \{"start": 4, "end": 7\}; the end is exclusive'):
+        prepare([{**whole, "second": "saw", "text": "Ada saw what she saw."}, *TRAIN])
 
 
 def test_the_label_for_no_relation() -> None:

@@ -174,9 +174,10 @@ def test_what_a_reader_should_know_is_noted() -> None:
         "1 of 3 texts written for test did not end within generation.max_new_tokens.",
         "1 of 3 reference texts of test do not fit the window; perplexity sees a part.",
     ]
-    several = [{"text": "a", "target": ["b", "c"]}, {"text": "a", "target": "b"}]
+    several = [{"text": "a", "target": ["b", "c"]}, {"text": "a", "target": "b"}, {"text": "a", "target": ["b"]}]
     (note,) = translation.prepare({"train": several}, TranslationOptions()).notes
-    assert note.startswith("1 training examples have several references")
+    assert note.startswith("1 training example has several references")
+    assert translation.prepare({"train": several[1:]}, TranslationOptions()).notes == []
 
 
 def test_prediction_tells_what_is_missing() -> None:
