@@ -72,6 +72,9 @@ class Hooks:
     def before_forward(self, step: Step) -> None:
         """Before each batch is run through the network."""
 
+    def after_forward(self, step: Step) -> None:
+        """After it, before any method adds to the loss."""
+
     def loss(self, network: Any, outputs: Any, batch: Batch, step: Step) -> Tensor | None:
         """A further term of the loss, a scalar, weighted already."""
         return None

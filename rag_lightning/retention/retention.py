@@ -30,6 +30,8 @@ class Retention:
 
     def losses(self, network: Any, outputs: Any, batch: Batch, step: Step) -> dict[str, Tensor]:
         """The terms beside the task's loss, by the method's name."""
+        for each in self.hooks.values():
+            each.after_forward(step)
         terms = {name: each.loss(network, outputs, batch, step) for name, each in self.hooks.items()}
         return {name: term for name, term in terms.items() if term is not None}
 

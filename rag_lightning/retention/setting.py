@@ -171,10 +171,14 @@ def in_eval(network: nn.Module) -> Callable[[], None]:
     return back
 
 
+def reader_of(backbone: Any) -> Any:
+    """The part of a backbone that reads: of an encoder-decoder its encoder."""
+    return backbone.get_encoder() if backbone.config.is_encoder_decoder else backbone
+
+
 def last_hidden(backbone: Any, batch: dict[str, Tensor]) -> Tensor:
     """The last hidden states (rows, tokens, width) in float32; of an encoder-decoder its encoder's."""
-    encoder = backbone.get_encoder() if backbone.config.is_encoder_decoder else backbone
-    hidden: Tensor = encoder(**batch).last_hidden_state
+    hidden: Tensor = reader_of(backbone)(**batch).last_hidden_state
     return hidden.float()
 
 

@@ -21,6 +21,7 @@ OFF = {
     "l2sp": ["retention.l2sp.weight=0"],
     "ewc": ["retention.ewc.weight=0"],
     "distill": ["retention.distill.weight=0"],
+    "lwf": ["retention.lwf.weight=0"],
     "rehearsal": ["retention.rehearsal.weight=0"],
     "r3f": ["retention.r3f.weight=0"],
     "smart": ["retention.smart.weight=0"],
