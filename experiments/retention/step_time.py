@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 
 NONE = "none"
-METHODS = ("l2sp", "ewc", "distill", "rehearsal", "mixout", "r3f", "smart", "wise_ft", "ema", "balanced")
+METHODS = ("l2sp", "ewc", "lwf", "distill", "rehearsal", "mixout", "r3f", "smart", "wise_ft", "ema", "balanced")
 SIZES = {"translation": 8, "dialogue": 8, "summarization": 4}  # examples a batch; 32 elsewhere
 
 

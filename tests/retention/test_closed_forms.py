@@ -1,6 +1,7 @@
 """Each method against what its formula says, on models of two parameters."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rag_lightning.retention.methods.distill import away, divergence
 from rag_lightning.retention.methods.ema import average
 from rag_lightning.retention.methods.ewc import add_ewc_gradient, ewc_penalty
 from rag_lightning.retention.methods.l2sp import add_l2sp_gradient, l2sp_penalty
+from rag_lightning.retention.methods.lwf import Lwf, LwfOptions
 from rag_lightning.retention.methods.mixout import mixed
 from rag_lightning.retention.methods.r3f import shaken, symmetric_divergence
 from rag_lightning.retention.methods.rehearsal import contrast_loss, next_words_loss
@@ -144,3 +146,33 @@ def test_the_weight_follows_its_schedule(schedule: Any, weights: tuple[float, ..
 
 def test_a_step_knows_its_place() -> None:
     assert Step(3, 0.5).rank == 0 and Step(3, 0.5).world == 1
+
+
+class _Reader(nn.Module):
+    """Says the same two numbers of every token."""
+
+    config = SimpleNamespace(is_encoder_decoder=False)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.direction = nn.Parameter(torch.tensor([1.0, 0.0]))
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return SimpleNamespace(last_hidden_state=self.direction.expand(*input_ids.shape, 2))
+
+
+@pytest.mark.parametrize("of", ["texts", "tokens"])
+def test_lwf_is_the_angle_to_what_the_original_says_of_the_tasks_inputs(of: str) -> None:
+    reader, step = _Reader(), Step(0, 0.0)
+    hooks = Lwf(LwfOptions(weight=3.0, of=of), SimpleNamespace(backbone=reader))  # type: ignore[arg-type]
+    reader.direction.data = torch.tensor([1.0, 1.0])
+    ids, mask = torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.long)
+    hooks.before_forward(step)
+    reader(input_ids=ids, attention_mask=mask)
+    hooks.after_forward(step)
+    with torch.no_grad():
+        reader.direction.data = torch.tensor([0.0, 1.0])
+    reader(input_ids=ids, attention_mask=mask)  # another method's pass, which is not listened to
+    loss = hooks.loss(None, None, {}, step)
+    assert loss is not None and loss.item() == pytest.approx(3 * (1 - math.cos(math.pi / 4)), rel=1e-5)
+    assert hooks.loss(None, None, {}, step) is None  # each pass counts once
