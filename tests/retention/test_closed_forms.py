@@ -14,7 +14,7 @@ from rag_lightning.retention.methods.distill import away, divergence
 from rag_lightning.retention.methods.ema import average
 from rag_lightning.retention.methods.ewc import add_ewc_gradient, ewc_penalty
 from rag_lightning.retention.methods.l2sp import add_l2sp_gradient, l2sp_penalty
-from rag_lightning.retention.methods.lwf import Lwf, LwfOptions
+from rag_lightning.retention.methods.lwf import Lwf, LwfOptions, read_only
 from rag_lightning.retention.methods.mixout import mixed
 from rag_lightning.retention.methods.r3f import shaken, symmetric_divergence
 from rag_lightning.retention.methods.rehearsal import contrast_loss, next_words_loss
@@ -164,7 +164,8 @@ class _Reader(nn.Module):
 @pytest.mark.parametrize("of", ["texts", "tokens"])
 def test_lwf_is_the_angle_to_what_the_original_says_of_the_tasks_inputs(of: str) -> None:
     reader, step = _Reader(), Step(0, 0.0)
-    hooks = Lwf(LwfOptions(weight=3.0, of=of), SimpleNamespace(backbone=reader))  # type: ignore[arg-type]
+    situation = SimpleNamespace(head="token_labels", architecture=reader.config)
+    hooks = Lwf(LwfOptions(weight=3.0, of=of), SimpleNamespace(backbone=reader, situation=situation))  # type: ignore[arg-type]
     reader.direction.data = torch.tensor([1.0, 1.0])
     ids, mask = torch.ones(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.long)
     hooks.before_forward(step)
@@ -176,3 +177,8 @@ def test_lwf_is_the_angle_to_what_the_original_says_of_the_tasks_inputs(of: str)
     loss = hooks.loss(None, None, {}, step)
     assert loss is not None and loss.item() == pytest.approx(3 * (1 - math.cos(math.pi / 4)), rel=1e-5)
     assert hooks.loss(None, None, {}, step) is None  # each pass counts once
+
+
+def test_lwf_leaves_alone_what_is_written() -> None:
+    labels = torch.tensor([[-100, -100, -100, 7, 8], [-100, -100, -100, -100, -100]])
+    assert read_only(labels).tolist() == [[True, True, False, False, False], [True] * 5]

@@ -144,7 +144,10 @@ def test_going_back_all_the_way_gives_the_pretrained_backbone(
         (["retention=l2sp", "model.random_init=true"], "random weights knows nothing"),
         (["retention=l2sp", "tuning=lora"], "adapters learn beside"),
         (["retention=mixout", "tuning=bitfit"], "only biases learn"),
-        (["retention=lwf", "task=pretraining", "data=pretraining_sample", "data.path=pretraining"], "learns just that"),
+        (
+            ["retention=lwf", "task=pretraining", "data=pretraining_sample", "data.path=pretraining"],
+            "the very texts that it learns",
+        ),
         (["retention=l2sp", "trainer.strategy=fsdp"], "hold the whole"),
     ],
 )

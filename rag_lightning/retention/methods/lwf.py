@@ -11,17 +11,24 @@ from typing import Any, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rag_lightning.errors import UserError
 from rag_lightning.model.pooling import masked_mean
 from rag_lightning.retention.method import Batch, Hooks, Method, Step, Weighted
 from rag_lightning.retention.methods.distill import away
-from rag_lightning.retention.setting import WRITING_HEADS, Setting, Situation, needs_a_learning_backbone, reader_of
+from rag_lightning.retention.setting import Setting, Situation, needs_a_learning_backbone, reader_of
+
+_UNLABELLED = -100
 
 
 class LwfOptions(Weighted):
     weight: float = Field(1.0, ge=0, description="of the mean distance (1 - cosine) from what the original says")
-    of: Literal["texts", "tokens"] = Field("texts", description="texts: mean hidden states; tokens: each hidden state")
+    of: Literal["auto", "texts", "tokens"] = Field(
+        "auto",
+        description="texts: mean hidden states; tokens: each hidden state; auto: tokens where the network writes on, "
+        "else texts",
+    )
 
 
 class Call(NamedTuple):
@@ -35,6 +42,8 @@ class Call(NamedTuple):
 class Lwf(Hooks):
     def __init__(self, options: LwfOptions, setting: Setting) -> None:
         self.options = options
+        self.writes_on = setting.situation.head == "text" and not setting.situation.architecture.is_encoder_decoder
+        self.of = ("tokens" if self.writes_on else "texts") if options.of == "auto" else options.of
         self.calls: list[Call] = []
         self.listening = False
         self.original: nn.Module | None = None
@@ -53,7 +62,7 @@ class Lwf(Hooks):
         calls, self.calls = self.calls, []
         if not (weight := self.options.weight_at(step.progress)) or not calls:
             return None
-        return weight * torch.stack([self._distance(call) for call in calls]).mean()
+        return weight * torch.stack([self._distance(call, batch) for call in calls]).mean()
 
     def held(self) -> list[Tensor]:
         return list(self.original.parameters()) if self.original is not None else []
@@ -62,23 +71,31 @@ class Lwf(Hooks):
         if self.listening:
             self.calls.append(Call(arguments, keywords, output.last_hidden_state))
 
-    def _distance(self, call: Call) -> Tensor:
+    def _distance(self, call: Call, batch: Batch) -> Tensor:
         assert self.original is not None, "made where the weight is not 0"
         with torch.no_grad():
             states = self.original(*call.arguments, **call.keywords).last_hidden_state
-        mask = call.keywords.get("attention_mask", torch.ones_like(states[..., 0]))
+        shown = call.keywords.get("attention_mask", torch.ones_like(states[..., 0])).bool()
+        if self.writes_on:
+            shown = shown & read_only(batch["labels"])
         said, original = call.states.float(), states.float()
-        if self.options.of == "tokens":
-            return away(said[mask.bool()], original[mask.bool()])
-        return away(masked_mean(said, mask), masked_mean(original, mask))
+        if self.of == "tokens":
+            return away(said[shown], original[shown]) if shown.any() else 0.0 * said.sum()
+        return away(masked_mean(said, shown), masked_mean(original, shown))
+
+
+def read_only(labels: Tensor) -> Tensor:
+    """Where a row (rows, tokens) is the prompt: no token to be written, nor the one from which the first is guessed."""
+    written = labels != _UNLABELLED
+    return ~(written | F.pad(written[:, 1:], (0, 1)))
 
 
 def check(options: LwfOptions, situation: Situation) -> None:
-    """Refuse networks whose every state takes part in what is written."""
+    """Refuse pretraining, where the whole text is what is learnt."""
     needs_a_learning_backbone(situation)
-    if situation.head in (*WRITING_HEADS, "masked_tokens"):
+    if situation.head in ("next_tokens", "masked_tokens"):
         raise UserError(
-            "a network that writes or guesses words learns just that on the task's texts",
+            "pretraining changes what the model says of the very texts that it learns",
             where="retention.lwf",
             remedy="Choose retention=distill or rehearsal, which hold on to general text.",
         )
