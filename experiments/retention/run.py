@@ -62,7 +62,7 @@ def in_sequence(data: Path, output: Path) -> list[str]:
     ]
     return [
         f"sequence.folder={output / SEQUENCE}", f"output_dir={output / 'runs'}",
-        *tasks, "sequence.arms.distill=retention=balanced", *general_text(data),
+        *tasks, *general_text(data),
     ]  # fmt: skip
 
 
