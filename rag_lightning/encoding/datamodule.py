@@ -21,6 +21,7 @@ from rag_lightning.data.running_text import Paragraphs
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit, cached, write_split
 from rag_lightning.encoding.loader import EncodedDataset, ResumableLoader
+from rag_lightning.encoding.notes import cut_notes, unknown_notes
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.generation.options import GREEDY, GenerationOptions
@@ -70,8 +71,7 @@ class GuidedDataModule(pl.LightningDataModule):
 
     @property
     def notes(self) -> list[str]:
-        cut = [note for name, split in self.splits.items() if (note := _cut_note(name, split))]
-        return [*self.meta["notes"], *cut]
+        return [*self.meta["notes"], *cut_notes(self.splits), *unknown_notes(self.splits, self.words.tokenizer)]
 
     def fingerprint(self) -> str:
         """Of everything that the encoded data depend on."""
@@ -262,16 +262,3 @@ class GuidedDataModule(pl.LightningDataModule):
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-
-def _cut_note(name: str, split: EncodedSplit) -> str | None:
-    """What of a split's examples found no room, where the output kind counts it in a column ``cut``."""
-    if "cut" not in split.table.column_names or not len(split):
-        return None
-    lost = split.table.column("cut").to_numpy()
-    if not lost.any():
-        return None
-    return (
-        f"{int((lost > 0).sum()):,} of {len(split):,} {name} texts are longer than the model's window and are read up "
-        f"to its end only; {lost.sum() / (lost.sum() + split.lengths.sum()):.1%} of all tokens are not read."
-    )

@@ -110,3 +110,11 @@ def test_a_loader_goes_on_at_its_position(tiny_run: Overrides) -> None:
     resumed.load_state_dict(stopped.state_dict())
     assert seen + [batch["example"].tolist() for batch in resumed] == batches
     assert np.array_equal(resumed.plan.lengths, loader.plan.lengths)
+
+
+def test_text_that_the_backbone_cannot_read_is_told(tiny_run: Overrides, small_data: Path) -> None:
+    assert not [note for note in build(tiny_run()).notes if "no token" in note]
+    for file in small_data.glob("*.conll"):
+        file.write_text("\n\n".join(["北 O\n京 B-LOC\n在 O"] * 24) + "\n", encoding="utf-8")
+    (note,) = [note for note in build(tiny_run()).notes if "no token" in note]
+    assert "60%" in note  # three of five: the first and the last token are special
