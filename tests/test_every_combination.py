@@ -136,6 +136,7 @@ def test_every_task_with_every_template(task: str, template: str, overrides: Cal
     runs_or_is_refused(overrides(task, f"template={template}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tuning", [*(f"tuning={name}" for name in options("tuning")), "tuning.frozen_layers=1"])
 @pytest.mark.parametrize("task", options("task"))
 def test_every_task_with_every_way_of_tuning(task: str, tuning: str, overrides: Callable[..., list[str]]) -> None:

@@ -197,8 +197,9 @@ def test_every_comparison_is_made_of_runs_that_compose(name: str) -> None:
     plain = to_plain(compose("compare", [f"comparison={name}"]))["comparison"]
     assert set(plain) == set(ComparisonConfig.model_fields)
     study = ComparisonConfig(**plain)
-    for trial in comparison_trials(study, study.shared):
-        validate_train(compose("train", list(trial.overrides)))
+    trials = list(comparison_trials(study, study.shared))
+    for overrides in {trial.arm: trial.overrides for trial in trials}.values():
+        validate_train(compose("train", list(overrides)))
 
 
 def test_the_sequence_is_made_of_runs_that_compose() -> None:

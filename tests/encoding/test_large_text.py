@@ -41,6 +41,7 @@ def encoded(model: Path, file: Path) -> GuidedDataModule:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_memory_stays_small_while_text_grows(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "LARGE_FILE", 0)
     monkeypatch.setattr(datamodule, "CHUNK", 50)

@@ -111,6 +111,7 @@ def test_the_run_is_named_by_what_the_rules_say_and_not_by_where_they_lie(
     assert make_plan(compose("train", tiny_run(f"rules.path={moved}"))).fingerprint != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3, 4, 6, 8, 9])
 def test_a_crash_in_any_stage_changes_nothing(
     step: int,

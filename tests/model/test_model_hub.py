@@ -140,6 +140,7 @@ def test_no_hub_and_no_cache(kind: str, tmp_path: Path) -> None:
     assert "Traceback" not in outcome.error and len(outcome.error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers(served: Path, tmp_path: Path) -> None:
     with SilentServer() as server:
         outcome = start(FETCH, server.url, tmp_path, NAME)

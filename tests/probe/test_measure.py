@@ -53,6 +53,7 @@ def shuffle(network: PreTrainedModel) -> None:
             weight.copy_(weight.flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 def test_every_family_is_measured_or_refused_and_an_untrained_network_has_kept_all(
     model_type: str, tmp_path: Path, bench_of: BenchOf

@@ -67,6 +67,7 @@ def test_it_changes_what_is_learnt_and_resumes_to_the_same_weights(
     assert weights(train(overrides).folder) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in METHODS if name in OFF])
 def test_without_weight_training_is_the_same_bit_for_bit(
     method: str, tiny_run: Overrides, tmp_path: Path, plain: str

@@ -41,6 +41,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["translation", "summarization"])
 @pytest.mark.parametrize(
     ("model_type", "chat"), [("gpt2", False), ("llama", True), ("t5", False), ("bart", False), ("mt5", False)]

@@ -28,6 +28,7 @@ def test_two_processes_give_what_one_gives(tiny_run: Overrides, tmp_path: Path) 
     assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 8
 
 
+@pytest.mark.slow
 def test_a_sweep_with_its_own_launcher_is_refused(tiny_run: Overrides) -> None:
     command = [*tiny_run("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"), "seed=1,2", "-m"]
     done = subprocess.run([sys.executable, "-m", "rag_lightning.train", *command], capture_output=True, text=True)

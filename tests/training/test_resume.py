@@ -24,6 +24,7 @@ def whole(tiny_run: Overrides, tmp_path: Path) -> str:
     return weights(train(tiny_run("checkpoint.every_steps=2", f"run.folder={tmp_path}/whole")).folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7, 8])
 def test_a_crash_at_any_step_changes_nothing(
     step: int, tiny_run: Overrides, tmp_path: Path, whole: str, monkeypatch: pytest.MonkeyPatch
