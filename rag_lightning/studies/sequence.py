@@ -67,8 +67,9 @@ def _course(study: SequenceConfig, shared: Sequence[str], arm: str, seed: int) -
     for number, task in enumerate(names):
         words = words_of(study, shared, task, arm, seed)
         say(f"\n{arm}, seed {seed}: {task}", style="bold")
-        alone.append(_score(train(words)))  # from the pretrained backbone; the first task of a course is just that
-        done.append(train([*words, *_from(done[-1], words)]) if number else train(words))
+        fresh = train(words)  # from the pretrained backbone; the first task of a course is just that
+        alone.append(_score(fresh))
+        done.append(train([*words, *_from(done[-1], words)]) if number else fresh)
         scores.append([_left(run, done[-1]) for run in done[:-1]] + [_score(done[-1])])
     metrics = [run.headline for run in done]
     return Course(arm, seed, names, metrics, scores, alone, [run.lower_is_better for run in done])
@@ -92,9 +93,10 @@ def _from(run: RunResult, words: list[str]) -> list[str]:
 
 
 def _left(run: RunResult, later: RunResult) -> float:
-    """A finished task's score on the backbone of a later one; kept beside the later run once it is known."""
+    """A finished task's score on the backbone of a later one; kept beside the later run until one is made again."""
     file = later.folder / f"still-{run.folder.name}.json"
-    if not file.is_file():
+    made = max((each.folder / "status.json").stat().st_mtime for each in (run, later))
+    if not file.is_file() or file.stat().st_mtime < made:
         metrics = evaluate([f"run={run.folder}", f"backbone={later.folder}", f"split={_split(run)}"])
         write_text(file, json.dumps(metrics, indent=1))
     return float(json.loads(file.read_text(encoding="utf-8"))[f"{_split(run)}/{run.headline}"])

@@ -45,4 +45,9 @@ def test_two_tasks_from_the_command_line(run: Any, tiny_model: Path, tmp_path: P
     assert [len(row) for row in course["scores"]] == [1, 2]
     assert (tmp_path / "study" / "courses.png").stat().st_size > 1000
     again = run("sequence", *once, f"sequence.folder={tmp_path}/study")
-    assert again.out.count("This run is finished") == 4  # two by themselves, two in the sequence
+    assert again.out.count("This run is finished") == 3  # two by themselves, and the second after the first
+    (left,) = tmp_path.rglob("still-*.json")
+    before = left.stat().st_mtime_ns
+    (left.parent.parent / left.stem.removeprefix("still-") / "status.json").touch()  # as if it was made again
+    run("sequence", *once, f"sequence.folder={tmp_path}/study")
+    assert left.stat().st_mtime_ns > before
