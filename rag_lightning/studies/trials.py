@@ -96,7 +96,7 @@ def outcome_of(trial: Trial, train: Train, *, keep_model: bool) -> Outcome:
     by_label = _label_scores(result.metrics, metric.partition("/")[0])
     return Outcome(
         trial.arm, trial.shots, trial.seed, float(result.metrics[metric]), metric, float(status.get("seconds", 0.0)),
-        None, str(result.folder), by_label, _kept(result.metrics), result.lower_is_better,
+        None, str(result.folder), by_label, kept_of(result.metrics), result.lower_is_better,
     )  # fmt: skip
 
 
@@ -110,14 +110,19 @@ def _label_scores(metrics: Mapping[str, float], split: str) -> dict[str, float]:
     }
 
 
-def _kept(metrics: Mapping[str, float]) -> dict[str, float]:
-    """What each probe found kept, by ``probe/metric``, and the worst of them as ``kept``."""
+def kept_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What each probe of knowledge found kept, by ``probe/metric``, and the worst of them as ``kept``."""
+    from rag_lightning.probe.measure import ADAPTERS_OFF
+    from rag_lightning.probe.registry import get_probe
+
     start, end = "probe/", "kept"
-    return {
+    found = {
         name[len(start) :].removesuffix(f"/{end}"): float(value)
         for name, value in metrics.items()
-        if name.startswith(start) and name.endswith(end) and "/layer/" not in name
+        if name.startswith(start) and name.endswith(end)
     }
+    probes = {name: name.removeprefix(f"{ADAPTERS_OFF}/").partition("/")[0] for name in found}
+    return {name: value for name, value in found.items() if name == end or get_probe(probes[name]).of_knowledge}
 
 
 def folder_of(named: str | None, output_dir: str, kind: str, names: Sequence[str]) -> Path:

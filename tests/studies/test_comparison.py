@@ -11,6 +11,7 @@ from tiny import sample_overrides
 from rag_lightning.studies.comparison_summary import markdown, summarise
 from rag_lightning.studies.pareto import plot_pareto
 from rag_lightning.studies.summary import Outcome
+from rag_lightning.studies.trials import kept_of
 
 ARMS = ["plain", "half", "kept", "beaten"]
 
@@ -61,6 +62,17 @@ def test_without_probes_there_is_no_front_and_no_picture(tmp_path: Path) -> None
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     plot_pareto(tmp_path / "pareto.png", summarise(OUTCOMES, ARMS))
     assert (tmp_path / "pareto.png").stat().st_size > 5000
+
+
+def test_what_is_kept_is_of_knowledge() -> None:
+    """Drift explains the others and is in no table of what was kept."""
+    shares = {
+        "similarity/spearman": 0.95, "drift/cka": 0.2, "drift/layer/1/cka": 0.3, "adapters_off/similarity/spearman": 1.0,
+        "adapters_off/drift/cka": 1.0,
+    }  # fmt: skip
+    metrics = {f"probe/{name}/kept": share for name, share in shares.items()}
+    metrics |= {"test/f1": 0.9, "probe/kept": 0.95, "probe/similarity/spearman/after": 0.8}
+    assert kept_of(metrics) == {"kept": 0.95, "similarity/spearman": 0.95, "adapters_off/similarity/spearman": 1.0}
 
 
 def test_a_small_comparison(run: Any, tiny_model: Path, tmp_path: Path) -> None:
