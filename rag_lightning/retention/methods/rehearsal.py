@@ -34,7 +34,7 @@ _UNLABELLED = -100
 
 class RehearsalOptions(Weighted):
     weight: float = Field(0.1, ge=0, description="of the self-supervised loss")
-    texts_per_step: int = Field(12, ge=2, description="general texts in each step")
+    texts_per_step: int = Field(8, ge=2, description="general texts in each step")
     objective: Literal["auto", "next_words", "masked_words", "contrast"] = Field(
         "auto", description="auto: what the checkpoint was pretrained with, as far as its head tells"
     )
