@@ -23,9 +23,14 @@ class MixoutOptions(Options):
         return self.probability > 0
 
 
-def mixed(weight: Tensor, start: Tensor, keep: Tensor, probability: float) -> Tensor:
-    """The weight where ``keep`` is 1 and ``start`` where it is 0, scaled so that the mean over masks is ``weight``."""
-    return start + keep * (weight - start) / (1.0 - probability)
+def mixed(weight: Tensor, start: Tensor, keep: Tensor, probability: float, out: Tensor | None = None) -> Tensor:
+    """The weight where ``keep`` is 1 and ``start`` where it is 0, scaled so that the mean over masks is ``weight``.
+
+    Args:
+        out: into which it is written, which saves memory that would be fresh in each step.
+    """
+    change = torch.sub(weight, start, out=out)
+    return torch.addcmul(start, keep, change, value=1.0 / (1.0 - probability), out=out)
 
 
 class Mixout(Hooks):
@@ -47,7 +52,7 @@ class Mixout(Hooks):
         self._draw(step)
         for (weight, start), keep, real in zip(self.pairs, self._keep, self._real, strict=True):
             real.copy_(weight)
-            weight.copy_(mixed(real, start, keep, self.options.probability))
+            mixed(real, start, keep, self.options.probability, out=weight)
 
     @torch.no_grad()
     def after_backward(self, step: Step) -> None:
