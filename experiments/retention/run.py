@@ -18,8 +18,7 @@ SEQUENCE = "sequence"
 WRITING = ("multi30k",)
 PROBED = {"similarity.data": "stsb", "linear.data.texts": "trec", "linear.data.entities": "wnut17",
           "zero_shot.data": "ag_news"}  # fmt: skip
-TASKS = {"ner": "task=ner data=conll2003", "classification": "task=classification data=trec",
-         "matching": "task=matching data=mrpc"}  # fmt: skip
+TASKS = {"ner": "conll2003", "classification": "trec", "matching": "mrpc"}
 
 
 def general_text(data: Path) -> list[str]:
@@ -57,8 +56,8 @@ def in_sequence(data: Path, output: Path) -> list[str]:
     """The command line of three tasks after one another."""
     limits = "data.limit.train=3000 data.limit.validation=300 trainer.max_epochs=2 batching.size=32"
     tasks = [
-        f"sequence.tasks.{name}='{words} data.path={data / words.rpartition('=')[2]} {limits}'"
-        for name, words in TASKS.items()
+        f"sequence.tasks.{task}='task={task} data={name} data.path={data / name} {limits}'"
+        for task, name in TASKS.items()
     ]
     return [
         f"sequence.folder={output / SEQUENCE}", f"output_dir={output / 'runs'}",

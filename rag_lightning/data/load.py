@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_lightning.data.counting import count, limit_note
 from rag_lightning.data.fields import check_unique_ids, for_task
 from rag_lightning.data.files import SplitPaths, ending_of, find_files, find_sample
 from rag_lightning.data.load_texts import load_texts, scan_split
@@ -83,7 +84,7 @@ def _pool(
         notes += shots.notes
     if (file := find_unlabelled(config)) is not None:
         texts = read_unlabelled(file, config, reading)
-        notes.append(f"{_count(len(texts), 'text')} of {file.name} {'is' if len(texts) == 1 else 'are'} unlabelled.")
+        notes.append(f"{count(len(texts), 'text')} of {file.name} {'is' if len(texts) == 1 else 'are'} unlabelled.")
         pool += texts
         read.append(file)
     return pool
@@ -179,7 +180,7 @@ def _read_split(
     check_unique_ids(records)
     kept = [record for record in records if words_of(record)]
     if len(kept) < len(records):
-        notes.append(f"{_count(len(records) - len(kept), 'example')} of {split} had no word and was left out.")
+        notes.append(f"{count(len(records) - len(kept), 'example')} of {split} had no word and was left out.")
     if not kept:
         raise UserError(f"no example of the {split} split has a word", where=str(files[0]), remedy="Check data.fields.")
     return [{"id": f"{split}-{number}", **record} for number, record in enumerate(kept)]
@@ -205,7 +206,7 @@ def _labelled(
     if split != "train" or len(blank) == len(records):
         raise _blank(blank[0], reading)
     verb = "has no label and is" if len(blank) == 1 else "have no label and are"
-    notes.append(f"{len(blank):,} of {_count(len(records), f'{split} example')} {verb} unlabelled.")
+    notes.append(f"{len(blank):,} of {count(len(records), f'{split} example')} {verb} unlabelled.")
     return [record for record in records if not _is_blank(record, reading)], [
         without_labels(record, reading) for record in blank
     ]
@@ -230,7 +231,7 @@ def _with_missing_splits(splits: Splits, config: DataConfig, reading: Reading, n
         total = len(splits["train"])
         how = config.split
         divided = divide(splits["train"], shares, how.seed, reading, by=how.by, in_order=how.order == "file")
-        what = " and ".join(f"{split} ({_count(len(divided[split]), 'example')})" for split in shares)
+        what = " and ".join(f"{split} ({count(len(divided[split]), 'example')})" for split in shares)
         notes.append(
             f"The data have no {' and no '.join(shares)} split: {what} {'was' if len(shares) == 1 else 'were'} "
             f"cut from the {total:,} training examples, {len(divided['train']):,} are left "
@@ -258,7 +259,7 @@ def _note_repeated_examples(splits: Splits, notes: list[str]) -> None:
         if repeated:
             verb = "stands" if repeated == 1 else "stand"
             notes.append(
-                f"{repeated:,} of {_count(len(records), f'{split} example')} {verb} word for word in train too."
+                f"{repeated:,} of {count(len(records), f'{split} example')} {verb} word for word in train too."
             )
 
 
@@ -269,12 +270,11 @@ def _limited(
     if limit is None:
         return records
     if limit >= len(records):
-        there = f"there {'is' if len(records) == 1 else 'are'} {_count(len(records), 'example')}"
-        notes.append(f"data.limit.{split}={limit:,} changes nothing: {there}.")
+        notes.append(limit_note(split, limit, len(records)))
         return records
     kept = subset(records, limit, seed, reading)
     how = f"data.limit.{split}, seed {seed}" + (", stratified by label types" if stratified(records, reading) else "")
-    note = f"{_count(limit, 'example')} of {len(records):,} kept for {split} ({how})"
+    note = f"{count(limit, 'example')} of {len(records):,} kept for {split} ({how})"
     lost = _types(records, reading) - _types(kept, reading)
     notes.append(f"{note}; none of them has {', '.join(sorted(lost)[:10])}." if lost else f"{note}.")
     return kept
@@ -282,7 +282,3 @@ def _limited(
 
 def _types(records: Sequence[Record], reading: Reading) -> set[str]:
     return {name for record in records for name in label_types(record, reading)}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_lightning.data.counting import count, limit_note
 from rag_lightning.data.files import SplitPaths
 from rag_lightning.data.options import SPLITS, DataConfig
 from rag_lightning.data.records import Splits
@@ -71,7 +72,7 @@ def divide(train: Paragraphs, shares: Mapping[str, float], config: DataConfig) -
     if len(sizes) <= len(shares):
         what = "document" if config.split.by else "paragraph"
         raise UserError(
-            f"{_count(len(sizes), what)} cannot be divided into train, {' and '.join(shares)}",
+            f"{count(len(sizes), what)} cannot be divided into train, {' and '.join(shares)}",
             where="data.split",
             remedy="Say where documents begin (data.document_pattern), or divide by paragraphs: data.split.by=null "
             "data.split.order=file."
@@ -110,7 +111,7 @@ def _units(train: Paragraphs, config: DataConfig) -> NDArray[Any]:
 
 
 def _divided(parts: Parts, shares: Mapping[str, float], total: int, config: DataConfig) -> str:
-    what = " and ".join(f"{split} ({_count(len(parts[split]), 'example')})" for split in shares)
+    what = " and ".join(f"{split} ({count(len(parts[split]), 'example')})" for split in shares)
     first = (
         "the last ones in the order of the files"
         if config.split.order == "file"
@@ -131,7 +132,7 @@ def _note_repeated(parts: Parts, notes: list[str]) -> None:
         if repeated := int(np.isin(digests, parts["train"].table["digest"]).sum()):
             verb = "stands" if repeated == 1 else "stand"
             notes.append(
-                f"{repeated:,} of {_count(len(digests), f'{split} example')} {verb} word for word in train too."
+                f"{repeated:,} of {count(len(digests), f'{split} example')} {verb} word for word in train too."
             )
 
 
@@ -141,12 +142,7 @@ def _limited(split: str, texts: Paragraphs, config: DataConfig, seed: int, notes
     if limit is None:
         return texts
     if limit >= len(texts):
-        there = f"there {'is' if len(texts) == 1 else 'are'} {_count(len(texts), 'example')}"
-        notes.append(f"data.limit.{split}={limit:,} changes nothing: {there}.")
+        notes.append(limit_note(split, limit, len(texts)))
         return texts
-    notes.append(f"{_count(limit, 'example')} of {len(texts):,} kept for {split} (data.limit.{split}, seed {seed}).")
+    notes.append(f"{count(limit, 'example')} of {len(texts):,} kept for {split} (data.limit.{split}, seed {seed}).")
     return texts.take(np.sort(np.random.default_rng(seed).permutation(len(texts))[:limit]), split)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

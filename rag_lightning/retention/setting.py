@@ -21,6 +21,7 @@ from rag_lightning.speed.active_rows import ActiveRowsEmbedding
 from rag_lightning.tuning.options import TuningConfig
 
 WRITING_HEADS = ("text", "next_tokens")  # whose whole network is pretrained, output layer included
+UNLABELLED = -100  # the label of a token that is not to be predicted
 _FILE = "tensors.safetensors"
 
 

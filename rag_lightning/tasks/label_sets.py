@@ -69,10 +69,9 @@ def check_known(splits: Splits, labels: Sequence[str], given: bool) -> None:
 
 def _foreign(label: str, labels: list[str], split: str, record: Record) -> UserError:
     close = nearest(label, labels)
-    known = ", ".join(labels[:_MOST_SHOWN]) + (" …" if len(labels) > _MOST_SHOWN else "")
     name = close[0] if close else labels[0]
     return UserError(
-        f"the {split} data have the label {label!r}, which the run does not know ({known})",
+        f"the {split} data have the label {label!r}, which the run does not know ({_first_of(labels)})",
         where=record["source"],
         remedy="It answers with its own labels only: call every label of the data by one of their names, as in "
         f"'data.label_names={{{label}: {name}, …}}'.",
@@ -82,14 +81,17 @@ def _foreign(label: str, labels: list[str], split: str, record: Record) -> UserE
 def _unknown(label: str, labels: list[str], split: str, record: Record, given: bool) -> UserError:
     origin = "task.labels" if given else "the training data"
     close = nearest(label, labels)
-    known = ", ".join(labels[:_MOST_SHOWN]) + (" …" if len(labels) > _MOST_SHOWN else "")
     hint = f"Misspelt {close[0]}? Else name" if close else "Name"
     listed = f"'task.labels=[{','.join([*labels, label])}]'" if len(labels) <= _MOST_SHOWN else "task.labels=[…]"
     return UserError(
-        f"the {split} data have the label {label!r}, which {origin} does not have ({known})",
+        f"the {split} data have the label {label!r}, which {origin} does not have ({_first_of(labels)})",
         where=record["source"],
         remedy=f"{hint} all labels: {listed}.",
     )
+
+
+def _first_of(labels: list[str]) -> str:
+    return ", ".join(labels[:_MOST_SHOWN]) + (" …" if len(labels) > _MOST_SHOWN else "")
 
 
 def notes_on(

@@ -17,9 +17,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.model.pooling import masked_mean
 from rag_lightning.retention.method import Batch, Hooks, Method, Step, Weighted
 from rag_lightning.retention.methods.distill import away
-from rag_lightning.retention.setting import Setting, Situation, needs_a_learning_backbone, reader_of
-
-_UNLABELLED = -100
+from rag_lightning.retention.setting import UNLABELLED, Setting, Situation, needs_a_learning_backbone, reader_of
 
 
 class LwfOptions(Weighted):
@@ -86,7 +84,7 @@ class Lwf(Hooks):
 
 def read_only(labels: Tensor) -> Tensor:
     """Where a row (rows, tokens) is the prompt: no token to be written, nor the one from which the first is guessed."""
-    written = labels != _UNLABELLED
+    written = labels != UNLABELLED
     return ~(written | F.pad(written[:, 1:], (0, 1)))
 
 

@@ -21,6 +21,7 @@ from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.pooling import masked_mean
 from rag_lightning.retention.method import Batch, Hooks, Method, Step, Weighted
 from rag_lightning.retention.setting import (
+    UNLABELLED,
     WRITING_HEADS,
     Setting,
     Situation,
@@ -29,7 +30,6 @@ from rag_lightning.retention.setting import (
 )
 
 _TEMPERATURE = 0.05  # of the contrast, as in the paper
-_UNLABELLED = -100
 
 
 class RehearsalOptions(Weighted):
@@ -57,8 +57,8 @@ def _guesses_words(situation: Situation) -> bool:
 
 def next_words_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy (nats a token) of each next token, padding left out."""
-    targets = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, _UNLABELLED)[:, 1:]
-    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), ignore_index=_UNLABELLED)
+    targets = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, UNLABELLED)[:, 1:]
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), ignore_index=UNLABELLED)
 
 
 def contrast_loss(one: Tensor, other: Tensor) -> Tensor:
