@@ -152,6 +152,10 @@ def _score(plan: Plan, metrics: dict[str, float]) -> float | None:
 def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:
     try:
         learn(plan, parts, stop, point)
+    except SystemExit as error:  # Lightning's way with a second Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     except RuntimeError as error:
         if "conditioned on metric" in str(error):
             remedy = "Set its monitor to one of these."
