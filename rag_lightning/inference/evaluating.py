@@ -21,8 +21,8 @@ from rag_lightning.report.write import write_report
 from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.speed.precision import choose_precision
 from rag_lightning.training.build import accelerator_of, quiet
+from rag_lightning.training.devices import check_devices
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.plan import check_devices
 
 
 def evaluate_run(raw: DictConfig) -> dict[str, float]:

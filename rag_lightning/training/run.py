@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from rag_lightning.cli import Interrupted
 from rag_lightning.console import is_rank_zero, say
@@ -152,6 +153,8 @@ def _score(plan: Plan, metrics: dict[str, float]) -> float | None:
 def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:
     try:
         learn(plan, parts, stop, point)
+    except SIGTERMException:  # Lightning was quicker than our own stop after the epoch's last batch
+        raise Interrupted("by SIGTERM; the same command again goes on from the last resume point") from None
     except SystemExit as error:  # Lightning's way with a second Ctrl-C
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
