@@ -111,7 +111,8 @@ def _show(asked: Asked, order: Order) -> None:
     if asked.search is None:
         known = sort_out(order, asked.trials, asked.config.sweep.again, dry=True)
     else:
-        say(f"a search of {asked.total:,} trials, which are chosen as it goes; for example:")
+        done = sum(is_settled(record, order) for record in read_records(order.path))
+        say(f"a search of {asked.total:,} trials, {done:,} of them done; they are chosen as it goes, for example:")
     outlook = look_ahead(order, *known, dry=True)
     say_outlook(order, outlook)
     say_trials(outlook, asked.trials)

@@ -90,6 +90,13 @@ def test_a_search_reaches_its_total_however_often_it_breaks_off(
     assert len(records_of(runs)) == 6
 
 
+def test_a_dry_run_of_a_search_shows_examples(sweep: Callable[..., Any], runs: Path) -> None:
+    outcome = sweep("optuna", LR, "tuning.frozen_layers=0,9", "hydra.sweeper.n_trials=6", "dry_run=true")
+    assert "a search of 6 trials, 0 of them done" in outcome.out
+    assert "this BERT model has 2" in outcome.out and "would run" in outcome.out
+    assert not runs.exists()
+
+
 def test_a_search_goes_on_after_failures(
     sweep: Callable[..., Any], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
