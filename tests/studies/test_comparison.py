@@ -97,3 +97,11 @@ def test_a_small_comparison(run: Any, tiny_model: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
     assert [line["arm"] for line in lines] == ["plain", "ema"]
     assert "| ema |" in (tmp_path / "study" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "arm"), [("compare", "comparison.arms.few"), ("sequence", "sequence.arms.few")], ids=lambda each: each
+)
+def test_numbers_of_labels_are_refused_where_they_would_change_nothing(run: Any, command: str, arm: str) -> None:
+    result = run(command, f"+{arm}={{overrides: [], shots: [8]}}")
+    assert result.code == 2 and "data.shots" in result.err and "Traceback" not in result.err
