@@ -27,11 +27,11 @@ class Column:
 
 
 def columns_of(board: Leaderboard) -> list[Column]:
-    """Rank, what differs, scores, knowledge kept, time, number of seeds; only what is known of some row."""
+    """Rank, score, what differs, test score, knowledge kept, time, number of seeds; only what is known of some row."""
     ranked, headline = board.ranked, board.question.headline
     columns = [Column("#", lambda row: str(row.rank or "–"), lambda row: row.rank, 100)]
-    columns += [_setting(key, name, 90 - i) for i, (key, name) in enumerate(board.keys.items())]
     columns.append(_mean(f"val {headline}", lambda row: row.score, 99))
+    columns += [_setting(key, name, 90 - i) for i, (key, name) in enumerate(board.keys.items())]
     if any(row.test for row in ranked):
         columns.append(_mean(f"test {headline}", lambda row: row.test, 70))
     if any(row.worst for row in ranked):

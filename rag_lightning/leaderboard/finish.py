@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from rag_lightning.leaderboard.page import render_page
 from rag_lightning.leaderboard.rows import Leaderboard, leaderboard
 from rag_lightning.leaderboard.spreadsheet import csv_text
 from rag_lightning.leaderboard.terminal import print_leaderboard
@@ -37,7 +38,8 @@ def report_sweep(folder: Path, rows: int = SHOWN) -> Leaderboard:
     console = _console()
     print_leaderboard(board, console, rows)
     write_text(folder / CSV, csv_text(board))
-    console.print(f"\n{folder / CSV}", markup=False, soft_wrap=True)
+    write_text(folder / HTML, render_page(board))
+    console.print(f"\n{folder / CSV}\n{folder / HTML}", markup=False, soft_wrap=True)
     return board
 
 
