@@ -115,6 +115,9 @@ class ProbeRunConfig(Strict):
 class ReportConfig(Strict):
     sweep: str = Field(description="the folder of a sweep, finished or not")
     rows: int = Field(20, ge=1, description="of the leaderboard that are printed")
+    wandb_sweep: Literal["auto", "grid", "random", "bayes"] | bool | None = Field(
+        None, description="also write wandb-sweep.yaml, with this method; auto: the one that the sweep used"
+    )
 
 
 class PredictConfig(Strict):

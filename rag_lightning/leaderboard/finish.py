@@ -5,10 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from rag_lightning.console import say
 from rag_lightning.leaderboard.page import render_page
 from rag_lightning.leaderboard.rows import Leaderboard, leaderboard
 from rag_lightning.leaderboard.spreadsheet import csv_text
 from rag_lightning.leaderboard.terminal import print_leaderboard
+from rag_lightning.leaderboard.wandb_summary import log_summary
 from rag_lightning.report.files import write_text
 from rag_lightning.sweep.record import read_question, read_records
 
@@ -17,12 +19,14 @@ SHOWN = 20  # rows in the terminal
 
 
 def finish_sweep(folder: Path) -> None:
-    """Show and write what a sweep has found.
+    """Show and write what a sweep has found; where its trials log to W&B, log it there too.
 
     Raises:
         UserError: if there is no sweep in this folder.
     """
-    report_sweep(folder)
+    board = report_sweep(folder)
+    for sentence in log_summary(board, folder, [folder / CSV, folder / HTML]):
+        say(sentence)
 
 
 def report_sweep(folder: Path, rows: int = SHOWN) -> Leaderboard:

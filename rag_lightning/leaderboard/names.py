@@ -3,9 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from rag_lightning.config.overrides import hydra_value
-from rag_lightning.sweep.record import Question
-
 SEED = "seed"
 # A word of its own at the end says which; these say nothing without the word before them.
 _VAGUE = ("name", "path", "kind", "type", "enabled")
@@ -56,19 +53,6 @@ def by_nature(value: str) -> tuple[int, float, str]:
     """A sorting key: numbers by size, then words by alphabet."""
     number = as_number(value)
     return (1, 0.0, value) if number is None else (0, number, value)
-
-
-def trial_overrides(question: Question, values: Mapping[str, str]) -> tuple[str, ...]:
-    """What a trial's run is told so that dashboards show it in its sweep, under its own name.
-
-    None of them is part of a run's fingerprint; what the user set stays.
-
-    Args:
-        values: of the swept keys, as :class:`~rag_lightning.sweep.record.Record` keeps them.
-    """
-    typed = {word.partition("=")[0].lstrip("+") for word in question.fixed} | set(values)
-    own = {"run.group": question.name, "run.name": tell(values, short_names(question.swept))}
-    return tuple(f"{key}={hydra_value(value)}" for key, value in own.items() if key not in typed and value)
 
 
 def varying(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from sweep_folder import write_sweep
 
 from rag_lightning.leaderboard.certainty import verdict
-from rag_lightning.leaderboard.names import short_names, shown, trial_overrides
+from rag_lightning.leaderboard.names import short_names, shown
 from rag_lightning.leaderboard.rows import Leaderboard, leaderboard
 from rag_lightning.leaderboard.spreadsheet import csv_text
 from rag_lightning.leaderboard.terminal import print_leaderboard
@@ -170,15 +170,6 @@ def test_values_are_shown_short() -> None:
     assert shown("0.00012345678901234") == "0.0001235"
     assert shown("1e-5") == "1e-5"
     assert len(shown("a" * 100)) <= 24
-
-
-def test_a_trial_is_told_its_sweep_and_its_name() -> None:
-    question = Question("lr, or not", (), ("task=ner",), {"optimizer.lr": "1,2", "seed": "1,2"}, 4, "ner", "f1")
-    assert trial_overrides(question, {"optimizer.lr": "1", "seed": "2"}) == (
-        'run.group="lr, or not"', 'run.name="lr=1, seed=2"',
-    )  # fmt: skip
-    own = replace(question, fixed=("run.group=mine",))
-    assert trial_overrides(own, {"optimizer.lr": "1"}) == ('run.name="lr=1"',)
 
 
 def test_the_command_writes_beside_the_records_also_while_the_sweep_is_running(sweep: Path, run: Command) -> None:
