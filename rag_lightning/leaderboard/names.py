@@ -56,6 +56,6 @@ def by_nature(value: str) -> tuple[int, float, str]:
 
 
 def varying(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """The keys, but the seed, that have more than one value; one that is missing is a value of its own."""
-    keys = dict.fromkeys(key for values in rows for key in values if key != SEED)
+    """The keys that have more than one value; one that is missing is a value of its own."""
+    keys = dict.fromkeys(key for values in rows for key in values)
     return tuple(key for key in keys if len({values.get(key) for values in rows}) > 1)

@@ -129,7 +129,7 @@ def _section(section: Section, figures: list[dict[str, Any]]) -> str:
 def _group(title: str, charts: Sequence[Chart], figures: list[dict[str, Any]], wide: bool) -> str:
     drawn = "".join(_figure(chart, figures) for chart in charts)
     heading = f"<h3>{escape(title)}</h3>" if title else ""
-    least = max(480 if wide else 340, *(chart.least_width for chart in charts))
+    least = max(480 if wide else 280, *(chart.least_width for chart in charts))
     return f'{heading}<div class="charts" style="--least:{least}px">{drawn}</div>'
 
 

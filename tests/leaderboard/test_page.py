@@ -24,7 +24,13 @@ from rag_lightning.leaderboard.page import best_command, render_page
 from rag_lightning.leaderboard.rows import Leaderboard, Mean, Row, leaderboard
 from rag_lightning.sweep.record import Record, read_question, read_records
 
-EVIL = ('"<script>alert(1)</script>"', "</script><img src=x onerror=alert(2)>", "日本語 ± & 'so'", "<b>%{x}</b> $x^2$")
+EVIL = (
+    '"<script>alert(1)</script>"',
+    "</script><img src=x onerror=alert(2)>",
+    "日本語 ± & 'so'",
+    "<b>%{x}</b> $x^2$",
+    "</script>",
+)
 
 
 class Page(HTMLParser):
@@ -145,6 +151,15 @@ def test_the_best_few_curves_are_coloured_and_damaged_histories_left_out(tmp_pat
     assert {c.place for c in curves} == {None, 0, 1, 2, 3}
     assert [c.row.rank for c in curves if c.place == 0] == [1, 1, 1]
     assert curves[-1].row.rank == 1  # on top
+
+
+def test_a_trial_that_never_learnt_does_not_press_the_best_into_a_line(page: Page) -> None:
+    f1, loss = (f for f in page.figures if f["data"][0].get("mode") == "lines")
+    for figure, learnt_nothing in ((f1, 0.41), (loss, 0.69)):
+        low, high = figure["layout"]["yaxis"]["range"]
+        best = [y for trace in figure["data"] if trace["showlegend"] for y in trace["y"]]
+        assert low < min(best) and max(best) < high
+        assert not low < learnt_nothing < high
 
 
 def test_importance_finds_what_the_scores_were_made_of(board: Leaderboard) -> None:

@@ -60,15 +60,18 @@ def learning(board: Leaderboard) -> tuple[list[Chart], str]:
 
 
 def _chart(board: Leaderboard, curves: Sequence[Curve], name: str) -> Chart | None:
-    traces, seen = [], set[int]()
+    traces, seen, coloured, everything = [], set[int](), list[float](), list[float]()
     for curve in curves:
         points = [(step["epoch"], step[name]) for step in curve.steps if math.isfinite(step.get(name, math.nan))]
         if points:
+            everything += [y for _, y in points]
+            coloured += [] if curve.place is None else [y for _, y in points]
             traces.append(_trace(board, curve, points, first=curve.place not in seen))
             seen |= {curve.place} if curve.place is not None else set()
     if not traces:
         return None
     what = name.replace("/", " ")
+    shown, is_cut = _range(coloured, everything, lower=name.endswith("loss") or board.question.lower_is_better)
     return Chart(
         what,
         f"{what} by epoch of {len(traces)} trials. In colour: "
@@ -76,13 +79,26 @@ def _chart(board: Leaderboard, curves: Sequence[Curve], name: str) -> Chart | No
         traces,
         {
             "xaxis": axis("epoch", rangemode="tozero"),
-            "yaxis": axis(label(what)),
+            "yaxis": axis(label(what), range=shown),
             "hovermode": "closest",
             "legend": {"orientation": "h", "y": -0.22, "x": 0, "traceorder": "reversed"},
             "margin": {"l": 16, "r": 8, "t": 8, "b": 16},
         },
         height=400,
+        note="Some of the others lie outside; double-click to see all." if is_cut else "",
     )
+
+
+def _range(coloured: Sequence[float], everything: Sequence[float], *, lower: bool) -> tuple[list[float], bool]:
+    """Where the axis begins and ends, and whether that leaves any point out.
+
+    A trial that never learnt would press the best ones into a single line: they alone say how bad is shown.
+    """
+    good, bad = (min, max) if lower else (max, min)
+    ends = [good(everything), bad(coloured or everything)]
+    room = 0.05 * abs(ends[0] - ends[1]) or 0.05
+    low, high = min(ends) - room, max(ends) + room
+    return [low, high], min(everything) < low or max(everything) > high
 
 
 def _trace(board: Leaderboard, curve: Curve, points: Sequence[tuple[float, float]], *, first: bool) -> dict[str, Any]:
