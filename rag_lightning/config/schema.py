@@ -60,6 +60,7 @@ class RunConfig(Strict):
     group: str | None = Field(None, description="W&B group; null: the task")
     folder: str | None = Field(None, description="null: <output_dir>/<task>-<model>-<fingerprint>")
     id: str | None = Field(None, description="the fingerprint, filled in by the run")
+    pictures: bool | Literal["auto"] = Field("auto", description="curves and confusion matrix; auto: not of trials")
 
 
 class TrainConfig(Strict):

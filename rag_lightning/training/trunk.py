@@ -25,6 +25,7 @@ from rag_lightning.config.paths import cache_dir
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.encoding.cache import EncodedSplit
 from rag_lightning.encoding.datamodule import GuidedDataModule
+from rag_lightning.encoding.loader import EncodedDataset
 from rag_lightning.model.interface import ROW_HEADS
 from rag_lightning.report.files import write_json
 from rag_lightning.report.text import duration
@@ -32,7 +33,7 @@ from rag_lightning.speed.precision import layer_dtype
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.optimization import steps_of_epoch, total_steps
 from rag_lightning.training.plan import MANY_PROCESSES, Plan
-from rag_lightning.training.trials import are_many
+from rag_lightning.trials import are_many
 from rag_lightning.trunk.begin import Beginning, begins
 from rag_lightning.trunk.make import Maker, fill, lengths_of, starts
 from rag_lightning.trunk.store import Shape, holds, make_room, opened
@@ -43,6 +44,8 @@ from rag_lightning.tuning.freeze import frozen_modules
 CHOICE = "trunk.json"  # beside the resume points
 _GIB, _MB = 1 << 30, 1e6
 _ARITHMETICS = ("32", "32-true", "bf16-mixed", "16-mixed")  # in which layers compute as they do before the training
+# Entries that this process has tried out, and the dtype in which the layers gave them.
+_AGREED: dict[str, torch.dtype] = {}
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,6 @@ def trunk_of(
             if config.use == "on" or earlier or pays(passes, tokens, is_shared=are_many()):
                 choice = _made(plan, data, network, task, list(passes), device, precision, layers)
         except (_Unusable, OSError) as problem:
-            data.states.clear()
             reason = str(problem) if isinstance(problem, _Unusable) else f"the disk said: {problem.strerror or problem}"
             asked = config.use == "on" or bool(earlier) or isinstance(problem, OSError)
             choice = Trunk(note=f"states are not kept: {reason}", is_refusal=True) if asked else Trunk()
@@ -157,30 +159,38 @@ def _made(
     maker = Maker(
         Beginning(network, plan.frozen_layers), lambda batch: task.output.forward(network, batch), device, precision
     )
-    middle = {split: int(lengths_of(data.splits[split]).argsort()[len(data.splits[split]) // 2]) for split in splits}
-    try:
-        seen = maker.states(data.dataset(splits[0]).__getitems__([middle[splits[0]]]))
-    except ValueError as error:
-        raise _Unusable(str(error)) from None
-    stored = torch.bfloat16 if torch.bfloat16 in (seen.dtype, layers) or precision[:4] == "bf16" else torch.float32
     places = {split: starts(data.splits[split]) for split in splits}
-    shapes = {split: Shape(int(places[split][-1]), seen.shape[-1], stored, seen.dtype) for split in splits}
     names = {split: _name(plan, data.splits[split], f"{layers} {precision} {device.type}", network) for split in splits}
+    tried = f"{names[splits[0]]} {task.name}"
+    row = int(lengths_of(data.splits[splits[0]]).argsort()[len(data.splits[splits[0]]) // 2])  # of middle length
+    given = _AGREED.get(tried) or _dtype(maker, data.dataset(splits[0]), row)
+    stored = torch.bfloat16 if torch.bfloat16 in (given, layers) or precision[:4] == "bf16" else torch.float32
+    width = int(network.config.hidden_size)
+    shapes = {split: Shape(int(places[split][-1]), width, stored, given) for split in splits}
     root = _root(data)
     _find_room(root, shapes, names, int(config.trunk.limit_gib * _GIB))
-    began, found = time.monotonic(), True
+    began, found, states = time.monotonic(), True, {}
     for split in splits:
-        dataset = data.dataset(split)
-        make = partial(fill, maker, dataset, f"frozen layers, {split}")
-        data.states[split], was_there = opened(root, names[split], shapes[split], places[split], make)
+        make = partial(fill, maker, data.dataset(split), f"frozen layers, {split}")
+        states[split], was_there = opened(root, names[split], shapes[split], places[split], make)
         found = found and was_there
-        if not maker.agrees(dataset, data.states[split], middle[split]):
-            raise _Unusable("this network does not answer alike with its kept states")
+    if tried not in _AGREED and not maker.agrees(data.dataset(splits[0]), states[splits[0]], row):
+        raise _Unusable("this network does not answer alike with its kept states")
+    _AGREED[tried] = given
+    data.states = states
     examples = sum(len(data.splits[split].records) for split in splits)
     size = sum(shape.size for shape in shapes.values())
     how = "found" if found else f"made in {duration(time.monotonic() - began)}"
     depth = f"{plan.frozen_layers} layer{'s' if plan.frozen_layers > 1 else ''}"
     return Trunk(maker.beginning, f"cache: {depth} of {examples:,} examples, {size / _MB:,.1f} MB, {how}")
+
+
+def _dtype(maker: Maker, dataset: EncodedDataset, row: int) -> torch.dtype:
+    """In which the frozen layers give their states."""
+    try:
+        return maker.states(dataset.__getitems__([row])).dtype
+    except ValueError as error:
+        raise _Unusable(str(error)) from None
 
 
 def _root(data: GuidedDataModule) -> Path:

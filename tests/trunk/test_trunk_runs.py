@@ -12,8 +12,8 @@ from tiny import sample_overrides
 
 from rag_lightning.train import train
 from rag_lightning.training import trunk
-from rag_lightning.training.trials import many_trials
 from rag_lightning.training.trunk import CHOICE
+from rag_lightning.trials import many_trials
 from rag_lightning.trunk.begin import Beginning
 from rag_lightning.trunk.store import VALUES
 from rag_lightning.trunk.worth import pays
@@ -143,6 +143,7 @@ def test_without_being_asked_for_it_says_nothing(tiny_run: Overrides, capsys: py
 def test_a_network_that_does_not_agree_is_run_whole(
     tiny_run: Overrides, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(trunk, "_AGREED", {})  # as in a process that has not tried these states out yet
     right = Beginning.states
     monkeypatch.setattr(Beginning, "states", lambda self, run: right(self, run).roll(1, dims=1))
     train(tiny_run("tuning.frozen_layers=1", ON))
