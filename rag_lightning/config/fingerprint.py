@@ -9,6 +9,7 @@ from typing import Any
 NO_PART_OF_A_RUN = {
     "output_dir", "run", "force", "logger", "probe",
     "batching.workers", "batching.eval_tokens", "encoding.cache",
+    "encoding.trunk.use", "encoding.trunk.limit_gib",
     "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
     "data.path", "data.unlabelled", "general_text.path", "model.path",
     "rules", "template.name", "template.context.path",

@@ -14,6 +14,7 @@ from rag_lightning.guidance.options import GuidanceConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.speed.options import SpeedConfig
 from rag_lightning.template.options import TemplateConfig
+from rag_lightning.trunk.options import TrunkConfig
 from rag_lightning.tuning.options import TuningConfig
 
 
@@ -44,6 +45,7 @@ class BatchingConfig(Strict):
 class EncodingConfig(Strict):
     overlap: float = Field(0.25, ge=0, le=0.5, description="share of a window that the next one repeats")
     cache: bool = Field(True, description="keep encoded data on disk and reuse it")
+    trunk: TrunkConfig = Field(default_factory=TrunkConfig, description="keep what frozen layers say of the data")
 
 
 class CheckpointConfig(Strict):
@@ -58,6 +60,7 @@ class RunConfig(Strict):
     group: str | None = Field(None, description="W&B group; null: the task")
     folder: str | None = Field(None, description="null: <output_dir>/<task>-<model>-<fingerprint>")
     id: str | None = Field(None, description="the fingerprint, filled in by the run")
+    pictures: bool | Literal["auto"] = Field("auto", description="curves and confusion matrix; auto: not of trials")
 
 
 class TrainConfig(Strict):

@@ -44,6 +44,7 @@ from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
 from rag_lightning.template.build import check_template, has_mask
 from rag_lightning.template.rendering import Rendering, rendering_of
+from rag_lightning.trials import in_multirun
 from rag_lightning.tuning.options import TuningConfig, idle_settings
 from rag_lightning.tuning.way import check_tuning
 
@@ -105,7 +106,8 @@ def make_plan(raw: DictConfig) -> Plan:
     Raises:
         UserError: for an unknown key, a wrong value, or a combination that cannot work.
     """
-    config = validate_train(raw)
+    plain = to_plain(raw)
+    config = validate_train(plain)
     task = get_task(config.task)
     check_devices(config.trainer)
     architecture = read_config(config.model)
@@ -142,7 +144,7 @@ def make_plan(raw: DictConfig) -> Plan:
     probes = check_probes(read_probes(config.probe), architecture, model.folder, random_init=config.model.random_init)
     embed = embedder_of(lambda: model.folder, config.model)
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
-    plain, own_settings = to_plain(raw), settled(config.task, options)
+    own_settings = settled(config.task, options)
     task_settings = {"task": {**plain["task"], **own_settings}}
     idle = _idle(guide, head, config.tuning, general_content)
     own = identity(
@@ -163,8 +165,9 @@ def make_plan(raw: DictConfig) -> Plan:
         },
     )
     assert isinstance(named, DictConfig)
+    named_plain = to_plain(named)
     return Plan(
-        config=validate_train(named), plain=to_plain(named), task=task, options=options,
+        config=validate_train(named_plain), plain=named_plain, task=task, options=options,
         model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
         rendering=rendering, probes=probes, retention=retention, situation=situation, content=content,
         general_content=general_content,
@@ -278,14 +281,6 @@ def check_devices(trainer: dict[str, Any]) -> None:
             remedy="Use one process per device (trainer=cpu or trainer=gpu; the sweep's launcher is the parallelism), "
             "or trainer.strategy=ddp_spawn, or start the ranks by torchrun, srun or submitit.",
         )
-
-
-def in_multirun() -> bool:
-    """Whether this job is a trial of ``--multirun``."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _launches_processes(trainer: dict[str, Any]) -> bool:
