@@ -189,9 +189,11 @@ def test_the_command_writes_beside_the_records_also_while_the_sweep_is_running(s
         file.unlink()
     running = json.loads(files[10].read_text())
     files[10].write_text(json.dumps({**running, "state": "running", "score": None, "metrics": {}}))
+    files[11].write_text(json.dumps({**running, "state": "finished", "of_the_future": 1}))
     done = run("report", f"sweep={sweep}")
     assert done.code == 0, done.err
-    assert "10 not begun" in done.out and "1 running" in done.out
+    assert "1 of 44 records in" in done.out and "of another version" in done.out
+    assert "11 not begun" in done.out and "1 running" in done.out
     assert (sweep / "leaderboard.csv").is_file()
 
 
