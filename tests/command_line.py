@@ -8,6 +8,7 @@ import pytest
 
 from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
 from rag_lightning.probe import __main__ as probe
+from rag_lightning.report import __main__ as report
 from rag_lightning.rules import __main__ as rules
 
 MAINS = {
@@ -19,6 +20,7 @@ MAINS = {
     "sequence": sequence.main,
     "rules": rules.main,
     "probe": probe.main,
+    "report": report.main,
 }
 
 

@@ -18,7 +18,7 @@ from tiny_families import tiny_config
 
 from rag_lightning.config.compose import compose
 from rag_lightning.config.paths import conf_dir
-from rag_lightning.config.schema import ChatConfig, EvaluateConfig, PredictConfig, TrainConfig
+from rag_lightning.config.schema import ChatConfig, EvaluateConfig, PredictConfig, ReportConfig, TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.load import load_split, load_splits
 from rag_lightning.data.options import SPLITS, DataConfig
@@ -91,7 +91,7 @@ def test_the_commands_of_the_header_compose(file: str) -> None:
         compose(name, [o for o in overrides if o != "-m"])
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report"])
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
@@ -129,7 +129,13 @@ def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("train", TrainConfig), ("evaluate", EvaluateConfig), ("predict", PredictConfig), ("chat", ChatConfig)],
+    [
+        ("train", TrainConfig),
+        ("evaluate", EvaluateConfig),
+        ("predict", PredictConfig),
+        ("chat", ChatConfig),
+        ("report", ReportConfig),
+    ],  # fmt: skip
 )
 def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:
     composed = to_plain(compose(name, []), whole=False)

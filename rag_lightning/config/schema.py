@@ -115,6 +115,14 @@ class ProbeRunConfig(Strict):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
 
 
+class ReportConfig(Strict):
+    sweep: str = Field(description="the folder of a sweep, finished or not")
+    rows: int = Field(20, ge=1, description="of the leaderboard that are printed")
+    wandb_sweep: Literal["auto", "grid", "random", "bayes"] | bool | None = Field(
+        None, description="also write wandb-sweep.yaml, with this method; auto: the one that the sweep used"
+    )
+
+
 class PredictConfig(Strict):
     run: str
     input: str = Field("-", description="a file, a folder of .txt/.jsonl/.conll files, or - for standard input")
