@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 Kept = TypeVar("Kept")
 
-_MOST = 2  # a backbone under a head, and the one on which probes are measured
+_MOST = 2  # such as a backbone under a head, and the one on which probes are measured
 _workers = 0
-_kept: OrderedDict[str, Any] = OrderedDict()
+_kept: dict[str, OrderedDict[str, Any]] = {}
 
 
 @contextmanager
@@ -41,15 +41,18 @@ def in_multirun() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def kept(key: str, make: Callable[[], Kept]) -> Kept:
-    """What ``make`` gave when this process asked for ``key`` last; of what was kept two things at most stay.
+def kept(kind: str, key: str, make: Callable[[], Kept]) -> Kept:
+    """What ``make`` gave when this process asked for ``key`` last; of each kind two things at most stay.
 
-    The caller copies what it would change.
+    The caller copies what it would change. Outside of many trials nothing is kept.
     """
-    if key not in _kept:
-        _kept[key] = make()
-    _kept.move_to_end(key)
-    while len(_kept) > _MOST:
-        _kept.popitem(last=False)
-    found: Kept = _kept[key]
+    if not are_many():
+        return make()
+    shelf = _kept.setdefault(kind, OrderedDict())
+    if key not in shelf:
+        shelf[key] = make()
+    shelf.move_to_end(key)
+    while len(shelf) > _MOST:
+        shelf.popitem(last=False)
+    found: Kept = shelf[key]
     return found

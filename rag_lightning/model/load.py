@@ -86,7 +86,7 @@ def load_network(
         return load()
     content = fingerprint(folder, weights=not config.random_init)
     built_by = (output_kind, list(labels), config.model_dump_json(), seed, pad_token_id)
-    return copy.deepcopy(kept(f"{content} {built_by!r}", load))
+    return copy.deepcopy(kept("backbone", f"{content} {built_by!r}", load))
 
 
 def _may_be_kept(folder: Path) -> bool:

@@ -23,10 +23,12 @@ def test_two_things_are_kept_at_most_and_none_outside() -> None:
     made: list[str] = []
 
     def make(name: str) -> str:
-        return kept(name, lambda: (made.append(name), name)[1])
+        return kept("letter", name, lambda: (made.append(name), name)[1])
 
     with many_trials():
         assert [make(name) for name in ("a", "a", "b", "a", "c", "a", "b")] == ["a", "a", "b", "a", "c", "a", "b"]
+        assert kept("number", "a", lambda: 1) == 1  # which pushes no letter out
+        assert make("b") == "b"
     assert made == ["a", "b", "c", "b"]
     assert not trials._kept
     assert not are_many()
