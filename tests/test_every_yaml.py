@@ -31,6 +31,7 @@ from rag_lightning.studies.comparison import trials_of as comparison_trials
 from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
 from rag_lightning.studies.sequence import words_of
+from rag_lightning.sweep.question import read_typed
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.train import train
 from rag_lightning.training import plan
@@ -88,7 +89,12 @@ def commands(file: str) -> list[list[str]]:
 @pytest.mark.parametrize("file", [file for file in FILES if commands(file)])
 def test_the_commands_of_the_header_compose(file: str) -> None:
     for name, *overrides in commands(file):
-        compose(name, [o for o in overrides if o != "-m"])
+        if "-m" in overrides:  # swept values are no part of what is composed
+            typed = read_typed([o for o in overrides if o != "-m"])
+            assert typed.swept
+            compose(name, [*typed.fixed, *(f"{d.key}={d.choices[0]}" for d in typed.swept if d.choices)])
+        else:
+            compose(name, overrides)
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report"])
