@@ -46,7 +46,7 @@ def page(state: State, hours: float | None, now: float, refresh: float | None = 
     legend = "".join(f'<span><i class="{name}"></i>{escape(label)}</span>' for label, name in labels.items())
     style = files("rag_lightning.monitor").joinpath("page.css").read_text(encoding="utf-8")
     again = f'<meta http-equiv="refresh" content="{max(5, round(refresh))}">' if refresh is not None else ""
-    return (
+    html = (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{again}<title>Monitor</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -56,6 +56,7 @@ def page(state: State, hours: float | None, now: float, refresh: float | None = 
         f'<h2>Sentiment by topic</h2><p class="legend">{legend}</p><div class="topics">{cards}</div>'
         f"<h2>Last messages</h2>{_messages(state, labels)}{_refused(state)}</main></body></html>\n"
     )
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in html)  # no control characters
 
 
 def _tiles(state: State, topics: list[TopicHistory], options: AlertOptions) -> str:
@@ -137,5 +138,4 @@ def _refused(state: State) -> str:
 
 
 def _short(text: str, most: int = 240) -> str:
-    text = "".join(sign if sign.isprintable() else " " for sign in text)
     return text if len(text) <= most else text[: most - 1] + "…"
