@@ -3,10 +3,11 @@
     python experiments/applications/financial_monitor/run.py                  # the embedded sample, offline
     python experiments/applications/financial_monitor/run.py --data FOLDER    # Financial PhraseBank and AG News
 
-FOLDER holds ``financial_phrasebank/Sentences_50Agree.txt`` and ``ag_news/test.csv``. The script trains the sentiment run
-(or takes that of ``--run``), replays held-out news with time stamps and a surge of bad news about earnings at a known
-moment through ``python -m rag_lightning.monitor``, and resamples the monitor's own answers into streams with and without
-a surge. OUTPUT/results.json has the figures, OUTPUT/monitor.png the picture, OUTPUT/watch/monitor.html the page.
+FOLDER holds ``financial_phrasebank/Sentences_50Agree.txt`` and ``ag_news/test.csv``. The script trains the sentiment
+run (or takes that of ``--run``), replays held-out news with time stamps and a surge of bad news about one topic at a
+known moment through ``python -m rag_lightning.monitor``, and resamples the monitor's own answers into streams with and
+without a surge. The topic is the one with most bad news among the held-out texts. OUTPUT/results.json has the figures,
+OUTPUT/monitor.png the picture, OUTPUT/watch/monitor.html the page.
 """
 
 import argparse
@@ -32,7 +33,6 @@ from rag_lightning.monitor.options import AlertOptions
 from rag_lightning.rules.load import read_rules
 from rag_lightning.train import train
 
-TOPIC = "earnings"  # of which bad news surges
 MESSAGES, BEGINS, ENDS = 6000, 4500, 4800  # of the replay, and of the surge in it
 SHARE = 0.25  # of the messages of the surge that are further bad news
 START, GAP = 1_772_323_200, 120  # the replay's first second (2026-03-01) and mean seconds between messages
@@ -53,15 +53,17 @@ def main() -> None:
     run = given.run or trained(given.data, given.output, given.overrides)
     scores = json.loads((run / "status.json").read_text(encoding="utf-8"))["metrics"]
     items = news(given.data, run)
-    source = replay(items, given.output)
+    topic = Counter(item["topic"] for item in items if item["gold"] == "negative").most_common(1)[0][0]
+    source = replay(items, topic, given.output)
     folder = given.output / "watch"
     monitor([f"run={run}", f"source={source}", f"folder={folder}", "alert.learn=300"])
     results = {
         "sentiment": {name: round(scores[f"test/{name}"], 4) for name in ("accuracy", "macro_f1", "negative/f1")},
-        "replay": delay_of_replay(folder),
-        "simulation": simulated(folder, given.streams),
+        "topic": topic,
+        "replay": delay_of_replay(folder, topic),
+        "simulation": simulated(folder, topic, given.streams),
     }
-    picture(folder, results, given.output / "monitor.png")
+    picture(folder, topic, results, given.output / "monitor.png")
     del results["simulation"]["first"], results["simulation"]["delays"]
     (given.output / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     print(json.dumps(results, indent=1))
@@ -99,10 +101,11 @@ def news(data: Path | None, run: Path) -> list[dict[str, str]]:
     return [{**item, "topic": topic} for item, topic in zip(items, topics, strict=True)]
 
 
-def replay(items: list[dict[str, str]], output: Path) -> Path:
+def replay(items: list[dict[str, str]], topic: str, output: Path) -> Path:
     """The stream as JSON lines: as usual, a surge of bad news about the topic, as usual again."""
     rng = random.Random(0)
-    bad = [item for item in items if item["gold"] == "negative" and item["topic"] == TOPIC]
+    bad = [item for item in items if item["gold"] == "negative" and item["topic"] == topic]
+    output.mkdir(parents=True, exist_ok=True)
     path = output / "news.jsonl"
     moment = float(START)
     with open(path, "w", encoding="utf-8") as file:
@@ -115,13 +118,13 @@ def replay(items: list[dict[str, str]], output: Path) -> Path:
     return path
 
 
-def delay_of_replay(folder: Path) -> dict[str, Any]:
+def delay_of_replay(folder: Path, topic: str) -> dict[str, Any]:
     """What the monitor found of the surge, and what it alarmed at besides."""
     alerts = [json.loads(line) for line in (folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
     surges = [alert for alert in alerts if alert["kind"] == "surge"]
-    right = next((a for a in surges if a["topic"] == TOPIC and BEGINS < a["message"] <= ENDS), None)
+    right = next((a for a in surges if a["topic"] == topic and BEGINS < a["message"] <= ENDS), None)
     with closing(sqlite3.connect(folder / "monitor.sqlite")) as state:
-        topics = Counter(topic for (topic,) in state.execute("SELECT topic FROM messages"))
+        topics = Counter(name for (name,) in state.execute("SELECT topic FROM messages"))
         begin = state.execute("SELECT time FROM messages WHERE number = ?", (BEGINS + 1,)).fetchone()[0]
         between = "SELECT count(*) FROM messages WHERE topic = ? AND number > ? AND number <= ?"
         found = {
@@ -130,7 +133,7 @@ def delay_of_replay(folder: Path) -> dict[str, Any]:
         }
         if right is None:
             return {**found, "found": False}
-        waited = state.execute(between, (TOPIC, BEGINS, right["message"])).fetchone()[0]
+        waited = state.execute(between, (topic, BEGINS, right["message"])).fetchone()[0]
     hours = ((read_time(right["time"]) or 0.0) - begin) / 3600
     return {
         **found,
@@ -147,11 +150,11 @@ def delay_of_replay(folder: Path) -> dict[str, Any]:
 # --- many streams ----------------------------------------------------------------------------------------------------
 
 
-def simulated(folder: Path, streams: int) -> dict[str, Any]:
+def simulated(folder: Path, topic: str, streams: int) -> dict[str, Any]:
     """False alarms and delays of the topic's chart on streams drawn from the monitor's own answers."""
     with closing(sqlite3.connect(folder / "monitor.sqlite")) as state:
         query = "SELECT label = 'negative', number > ? AND number <= ? FROM messages WHERE topic = ?"
-        rows = state.execute(query, (BEGINS, ENDS, TOPIC)).fetchall()
+        rows = state.execute(query, (BEGINS, ENDS, topic)).fetchall()
     usual = np.array([negative for negative, in_surge in rows if not in_surge], dtype=bool)
     surge = np.array([negative for negative, in_surge in rows if in_surge], dtype=bool)
     share = float(usual.mean())
@@ -190,9 +193,9 @@ def simulated(folder: Path, streams: int) -> dict[str, Any]:
 
 def alarms(options: AlertOptions, stream: np.ndarray, skip: int = 0) -> list[int]:
     """After how many messages the chart alarmed, each counted from when it last began anew."""
-    chart, begun, found = new_chart(TOPIC, options), skip, []
+    chart, begun, found = new_chart("", options), skip, []
     for number, negative in enumerate(stream, 1):
-        chart, alert = advance(chart, TOPIC, bool(negative), number, 0.0, options)
+        chart, alert = advance(chart, "", bool(negative), number, 0.0, options)
         if alert is not None and alert["kind"] == "surge":
             found.append(number - begun)
             plan = design_of(chart, options)
@@ -208,12 +211,12 @@ def between(lengths: Sequence[Sequence[int]], streams: int) -> float:
 
 def delay(options: AlertOptions, before: np.ndarray, after: np.ndarray) -> int:
     """Messages of the topic from the beginning of a surge until the alert; a false alarm before it is passed over."""
-    chart = new_chart(TOPIC, options)
+    chart = new_chart("", options)
     for number, negative in enumerate(before, 1):
-        chart, alert = advance(chart, TOPIC, bool(negative), number, 0.0, options)
+        chart, alert = advance(chart, "", bool(negative), number, 0.0, options)
         chart = Chart(usual=chart.usual) if alert is not None else chart
     for number, negative in enumerate(after, 1):
-        chart, alert = advance(chart, TOPIC, bool(negative), number, 0.0, options)
+        chart, alert = advance(chart, "", bool(negative), number, 0.0, options)
         if alert is not None:
             return number
     return len(after)
@@ -222,14 +225,14 @@ def delay(options: AlertOptions, before: np.ndarray, after: np.ndarray) -> int:
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def picture(folder: Path, results: dict[str, Any], path: Path) -> None:
+def picture(folder: Path, topic: str, results: dict[str, Any], path: Path) -> None:
     """The chart over the replay; false alarms and delays of the simulated streams against what was stated."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with closing(sqlite3.connect(folder / "monitor.sqlite")) as state:
         rows = state.execute(
-            "SELECT number, score FROM messages WHERE topic = ? AND score NOT NULL", (TOPIC,)
+            "SELECT number, score FROM messages WHERE topic = ? AND score NOT NULL", (topic,)
         ).fetchall()
     alerts = [json.loads(line) for line in (folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(13, 3.8), layout="constrained")
@@ -238,13 +241,13 @@ def picture(folder: Path, results: dict[str, Any], path: Path) -> None:
     chart.axvspan(BEGINS, ENDS, color="#fde68a", label="injected surge")
     chart.plot(*zip(*rows, strict=True), color="#1f2937", lw=0.9, label="score")
     for alert in alerts:
-        if alert["topic"] == TOPIC:
+        if alert["topic"] == topic:
             begins = alert["kind"] == "surge"
             chart.axvline(
                 alert["message"], color="#b91c1c" if begins else "#15803d", lw=1.5, label="alert" if begins else "over"
             )
             chart.axhline(alert["threshold"], color="#b91c1c", ls="--", lw=0.8)
-    chart.set(title=f"CUSUM of {TOPIC} over the replay", xlabel="message of the stream", ylabel="score")
+    chart.set(title=f"CUSUM of {topic} over the replay", xlabel="message of the stream", ylabel="score")
     chart.legend(loc="upper left", fontsize=8)
     simulation = results["simulation"]
     first = np.sort(simulation["first"])
