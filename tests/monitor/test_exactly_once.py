@@ -189,6 +189,21 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    source, folder = tmp_path / "news.jsonl", tmp_path / "watch"
+    source.write_text("".join(line(number, rng) + "\n" for number in range(150, 400)))
+    with opened(folder) as state:
+        state.connection.execute(f"PRAGMA max_page_count = {state.rows('PRAGMA page_count')[0][0] + 2}")
+        with pytest.raises(UserError, match="cannot be written .*full.*Make room"):
+            watch(config_of(str(source), folder), STUB, state)
+        assert 0 < state.count("messages") < 240
+    with opened(folder) as state:
+        watch(config_of(str(source), folder), STUB, state)
+        found = all_of(state)
+    assert found == undisturbed(source, tmp_path / "other")
+
+
 def test_the_batches_make_no_difference(tmp_path: Path) -> None:
     rng = random.Random(2)
     source = tmp_path / "news.jsonl"
