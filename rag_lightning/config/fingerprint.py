@@ -9,6 +9,7 @@ from typing import Any
 HOW_IT_IS_RUN = {
     "output_dir", "run", "force", "dry_run", "sweep", "logger",
     "batching.workers", "batching.eval_tokens", "encoding.cache",
+    "encoding.trunk.use", "encoding.trunk.limit_gib",
     "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
     "trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps",

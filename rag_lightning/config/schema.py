@@ -14,6 +14,7 @@ from rag_lightning.guidance.options import GuidanceConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.speed.options import SpeedConfig
 from rag_lightning.template.options import TemplateConfig
+from rag_lightning.trunk.options import TrunkConfig
 from rag_lightning.tuning.options import TuningConfig
 
 
@@ -44,6 +45,7 @@ class BatchingConfig(Strict):
 class EncodingConfig(Strict):
     overlap: float = Field(0.25, ge=0, le=0.5, description="share of a window that the next one repeats")
     cache: bool = Field(True, description="keep encoded data on disk and reuse it")
+    trunk: TrunkConfig = Field(default_factory=TrunkConfig, description="keep what frozen layers say of the data")
 
 
 class CheckpointConfig(Strict):
@@ -58,6 +60,7 @@ class RunConfig(Strict):
     group: str | None = Field(None, description="W&B group; null: the task")
     folder: str | None = Field(None, description="null: <output_dir>/<task>-<model>-<fingerprint>")
     id: str | None = Field(None, description="the fingerprint, filled in by the run")
+    pictures: bool | Literal["auto"] = Field("auto", description="curves and confusion matrix; auto: not of trials")
 
 
 class SweepConfig(Strict):
@@ -128,6 +131,14 @@ class ProbeRunConfig(Strict):
     probe: dict[str, Any] = Field(description="as in training")
     general_text: DataConfig | None = Field(None, description="null: the run's own")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+
+
+class ReportConfig(Strict):
+    sweep: str = Field(description="the folder of a sweep, finished or not")
+    rows: int = Field(20, ge=1, description="of the leaderboard that are printed")
+    wandb_sweep: Literal["auto", "grid", "random", "bayes"] | bool | None = Field(
+        None, description="also write wandb-sweep.yaml, with this method; auto: the one that the sweep used"
+    )
 
 
 class PredictConfig(Strict):

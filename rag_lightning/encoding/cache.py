@@ -93,19 +93,30 @@ def _array(name: str, values: list[Any]) -> pa.Array:
     return pa.array(values, type=pa.float32() if isinstance(values[0], float) else pa.int32())
 
 
-def cached(root: Path, fingerprint: str, write: Write) -> tuple[Path, bool]:
+def _taken_as_it_is(entry: Path) -> bool:
+    return True
+
+
+def cached(
+    root: Path, fingerprint: str, write: Write, is_whole: Callable[[Path], bool] = _taken_as_it_is
+) -> tuple[Path, bool]:
     """The cache entry of a fingerprint, made by ``write(folder)`` if it is not there yet.
+
+    Args:
+        is_whole: tells of an entry's folder whether it is as it was made; a damaged one is made anew.
 
     Returns:
         The entry's folder, and whether it had been there already.
     """
     entry = root / fingerprint
-    if entry.is_dir():
+    if entry.is_dir() and is_whole(entry):
         return entry, True
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(str(root / f"{fingerprint}.lock")):
-        if entry.is_dir():  # another process made it while we waited
-            return entry, True
+        if entry.is_dir():
+            if is_whole(entry):  # another process made it while we waited
+                return entry, True
+            shutil.rmtree(entry)
         beside = Path(tempfile.mkdtemp(prefix=f".{fingerprint}-", dir=root))
         try:
             write(beside)

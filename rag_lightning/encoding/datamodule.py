@@ -30,6 +30,7 @@ from rag_lightning.rules.ruleset import check_labels, undescribed
 from rag_lightning.tasks.task import Columns, EncodingContext, Prepared, Task, with_known_labels
 from rag_lightning.template.build import save_render
 from rag_lightning.template.rendering import Rendering
+from rag_lightning.trunk.states import PackedStates
 
 log = logging.getLogger(__name__)
 LARGE = 2000  # rows from which padding costs more than mixed batches gain: a step is then one of many
@@ -63,6 +64,8 @@ class GuidedDataModule(pl.LightningDataModule):
         self.guide, self.rendering, self.only, self.generation = guide, rendering, only, generation
         self.learn_from = "train"  # the split of the training on labelled examples
         self.splits: dict[str, EncodedSplit] = {}
+        self.states: dict[str, PackedStates] = {}  # what frozen layers say of a split, where it is kept
+        self.states_folder: tempfile.TemporaryDirectory[str] | None = None  # of states that go with the run
         self.meta: dict[str, Any] = {}
 
     @property
@@ -242,11 +245,18 @@ class GuidedDataModule(pl.LightningDataModule):
         """A split's rows once each, in the order of evaluation."""
         return self._loader(split, self.batching.eval_tokens, training=False)
 
-    def _loader(self, name: str, budget: int, *, training: bool) -> ResumableLoader:
+    def dataset(self, name: str, *, training: bool = False) -> EncodedDataset:
+        """A split's rows, to be taken as padded batches; of a training batch each device takes its share."""
         marks = dict.fromkeys(self.guide.column_names, 0)
         padding = {**self.task.output.padding, **marks, "input_ids": self.words.tokenizer.pad_token_id}
         rank, world_size = self._place()
-        dataset = EncodedDataset(self.splits[name], padding, deal_out=training, rank=rank, world_size=world_size)
+        return EncodedDataset(
+            self.splits[name], padding, deal_out=training, rank=rank, world_size=world_size,
+            states=self.states.get(name),
+        )  # fmt: skip
+
+    def _loader(self, name: str, budget: int, *, training: bool) -> ResumableLoader:
+        dataset = self.dataset(name, training=training)
         return ResumableLoader(dataset, self._plan(name, budget, training=training), self.batching.workers)
 
     def _plan(self, name: str, budget: int, *, training: bool) -> BatchPlan:

@@ -9,8 +9,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit
+from rag_lightning.trunk.states import PackedStates
 
 UNLABELLED = -100  # torch's default for labels that count in no loss
+STATES = "states"  # the column of what frozen layers say of the rows
 
 
 class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
@@ -18,6 +20,7 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
 
     A batch holds every column, ``attention_mask``, and ``normaliser``: the labels of the batch over all devices,
     divided by the number of devices, so that averaged gradients are those of one device with the whole batch.
+    Where frozen layers' states are kept, :data:`STATES` (rows, tokens, width) is in it.
     """
 
     def __init__(
@@ -28,8 +31,9 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
         deal_out: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        states: PackedStates | None = None,
     ) -> None:
-        self.split, self.padding = split, padding
+        self.split, self.padding, self.states = split, padding, states
         self.share = (rank, world_size) if deal_out else (0, 1)
         self._chunks: dict[str, list[Any]] = {}
         starts = [0]
@@ -52,6 +56,8 @@ class EncodedDataset(Dataset[dict[str, torch.Tensor]]):
             batch["labels"] = torch.full_like(batch["labels"], UNLABELLED)
         total = float(self.split.n_labels[rows].sum()) / world_size
         batch["normaliser"] = torch.tensor(max(total, 1.0))
+        if self.states is not None:
+            batch[STATES] = self.states.gather(own)
         return batch
 
     def _collate(self, rows: list[int]) -> dict[str, torch.Tensor]:

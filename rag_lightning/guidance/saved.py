@@ -12,6 +12,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.guidance.equip import equipment_of
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.guidance.options import GuidanceConfig
+from rag_lightning.report.files import dump_yaml
 from rag_lightning.rules.load import load_rules
 from rag_lightning.template.demonstrations import Embed
 from rag_lightning.template.rendering import PLAIN, Rendering, saved_rendering
@@ -27,7 +28,7 @@ def save_guide(guide: Guide, render: dict[str, Any] | None, verbalizer: Verbaliz
     if verbalizer is not None:
         (folder / VERBALIZER).write_text(json.dumps(verbalizer.to_json()), encoding="utf-8")
     if guide.ruleset:
-        text = yaml.safe_dump(guide.ruleset.node, allow_unicode=True, sort_keys=False)
+        text = dump_yaml(guide.ruleset.node)
         (folder / RULES).write_text(text, encoding="utf-8")
     if render is not None:
         (folder / TEMPLATE).write_text(json.dumps(render, ensure_ascii=False), encoding="utf-8")

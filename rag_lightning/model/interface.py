@@ -20,6 +20,7 @@ from rag_lightning.errors import UserError
 TEXT_HEADS = ("sequence_label", "entity_pair")  # which give one label a row, and can be pooled
 OUTPUT_KINDS = ("token_labels", *TEXT_HEADS, "span", "text", "next_tokens", "masked_tokens", "vectors")
 PRETRAINED_HEADS = ("next_tokens", "masked_tokens")  # with which backbones learn to read
+ROW_HEADS = ("token_labels", *TEXT_HEADS, "span")  # whose tasks run each encoded row through the network once, as it is
 LABEL_HEADS = ("token_labels", *TEXT_HEADS, "vectors")  # of which the saved config keeps the label names
 
 
@@ -34,12 +35,17 @@ class Stack:
         depth: the config's key for the number of layers.
         switch: module whose own ``training`` flag turns the dropout before the first layer on (where the
             family calls a dropout function instead of holding a Dropout module).
+        entry: of the embeddings, the parts whose answer only goes into layers: where the states behind a layer are
+            known, they need not be run. None: the family's network cannot begin at a layer.
+        layers_give_tuples: whose first element is the states.
     """
 
     embeddings: tuple[str, ...]
     layers: str
     depth: str = "num_hidden_layers"
     switch: str | None = None
+    entry: tuple[str, ...] | None = None
+    layers_give_tuples: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,19 @@ def _family(family: str, *stacks: Stack, encoder_only: tuple[str, ...] = ()) -> 
     return Interface(family, stacks, encoder_only)
 
 
-_BERT_STACK = Stack(("embeddings",), "encoder.layer")
+_EMBEDDINGS = ("embeddings",)
+_BERT_STACK = Stack(_EMBEDDINGS, "encoder.layer", entry=_EMBEDDINGS)
 _DEBERTA_STACK = Stack(
     # The relative positions serve every layer, and the convolution feeds the second.
     ("embeddings", "encoder.rel_embeddings", "encoder.LayerNorm", "encoder.conv"),
     "encoder.layer",
+    entry=("embeddings", "encoder.conv"),
+    layers_give_tuples=True,
 )
 _ROBERTA = _family("RoBERTa", _BERT_STACK)
 _XLM_ROBERTA = _family("XLM-R", _BERT_STACK)
 _DEBERTA = _family("DeBERTa", _DEBERTA_STACK)
-_LLAMA = _family("Llama-like", Stack(("embed_tokens",), "layers"))
+_LLAMA = _family("Llama-like", Stack(("embed_tokens",), "layers", entry=("embed_tokens",)))
 _T5 = _family(
     "T5",
     # A stack's one dropout module serves its input and its output: frozen, both are off.
@@ -95,17 +104,28 @@ INTERFACES: dict[str, Interface] = {
     "camembert": _ROBERTA,
     "xlm-roberta": _XLM_ROBERTA,
     "xlm-roberta-xl": _XLM_ROBERTA,
-    "distilbert": _family("DistilBERT", Stack(("embeddings",), "transformer.layer")),
+    "distilbert": _family("DistilBERT", Stack(_EMBEDDINGS, "transformer.layer", entry=_EMBEDDINGS)),
     "deberta": _DEBERTA,
     "deberta-v2": _DEBERTA,
-    "electra": _family("ELECTRA", Stack(("embeddings", "embeddings_project"), "encoder.layer")),
+    "electra": _family(
+        "ELECTRA",
+        Stack(("embeddings", "embeddings_project"), "encoder.layer", entry=("embeddings", "embeddings_project")),
+    ),
     "albert": _family(
         "ALBERT",
         Stack(("embeddings", "encoder.embedding_hidden_mapping_in"), "encoder.albert_layer_groups"),
     ),
-    "mpnet": _family("MPNet", Stack(("embeddings", "encoder.relative_attention_bias"), "encoder.layer")),
-    "modernbert": _family("ModernBERT", Stack(("embeddings",), "layers")),
-    "gpt2": _family("GPT-2", Stack(("wte", "wpe", "drop"), "h")),
+    "mpnet": _family(
+        "MPNet",
+        Stack(
+            ("embeddings", "encoder.relative_attention_bias"),
+            "encoder.layer",
+            entry=_EMBEDDINGS,
+            layers_give_tuples=True,
+        ),
+    ),  # fmt: skip
+    "modernbert": _family("ModernBERT", Stack(_EMBEDDINGS, "layers", entry=_EMBEDDINGS)),
+    "gpt2": _family("GPT-2", Stack(("wte", "wpe", "drop"), "h", entry=("wte",))),
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,

@@ -1,9 +1,11 @@
 """A resolved folder as a tokenizer and a network with the head that a task needs."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import torch
 from transformers import (
     AutoModel,
@@ -18,6 +20,7 @@ from transformers import (
 )
 
 from rag_lightning.errors import UserError
+from rag_lightning.model.files import fingerprint, weight_files
 from rag_lightning.model.interface import (
     INTERFACES,
     LABEL_HEADS,
@@ -32,8 +35,10 @@ from rag_lightning.model.options import ModelConfig
 from rag_lightning.model.pooling import CONFIG_KEY, PooledClassifier, choose_pooling, drop_marker, without_pooler
 from rag_lightning.model.quiet import quiet
 from rag_lightning.model.resolve import architecture
+from rag_lightning.trials import are_many, kept
 
 LONGEST_BY_DEFAULT = 512
+_SMALL = 10  # a model that is kept takes at most one part in so many of the machine's memory
 _HEADS: dict[str, Any] = {
     "token_labels": AutoModelForTokenClassification,
     "sequence_label": AutoModelForSequenceClassification,
@@ -59,7 +64,8 @@ def load_network(
     """The backbone with the head for ``output_kind``, in float32 and in **eval mode**.
 
     Call ``.train()`` on what shall learn (and ``keep_frozen_in_eval`` after it): Lightning keeps the modes of
-    submodules, so that dropout would stay off for the whole fit.
+    submodules, so that dropout would stay off for the whole fit. Where a process does many trials it is a copy of one
+    that stays in memory.
 
     Args:
         folder: a resolved model.
@@ -72,6 +78,26 @@ def load_network(
     Raises:
         UserError: no such head for this family, or a checkpoint that does not hold this backbone.
     """
+
+    def load() -> PreTrainedModel:
+        return _loaded(folder, output_kind, labels, config, seed, pad_token_id)
+
+    if not are_many() or config.trust_remote_code or not _may_be_kept(folder):
+        return load()
+    content = fingerprint(folder, weights=not config.random_init)
+    built_by = (output_kind, list(labels), config.model_dump_json(), seed, pad_token_id)
+    return copy.deepcopy(kept("backbone", f"{content} {built_by!r}", load))
+
+
+def _may_be_kept(folder: Path) -> bool:
+    """Whether a model is small beside the machine's memory, of which a copy takes as much again."""
+    size = sum(file.stat().st_size for file in weight_files(folder) if file.is_file())
+    return size * _SMALL < psutil.virtual_memory().total
+
+
+def _loaded(
+    folder: Path, output_kind: str, labels: Sequence[str], config: ModelConfig, seed: int, pad_token_id: int | None
+) -> PreTrainedModel:
     wanted = architecture(folder, trust_remote_code=config.trust_remote_code)
     check_supported(wanted.model_type, output_kind)
     set_dropout(wanted, config.dropout, config.attn_dropout)

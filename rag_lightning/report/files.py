@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from rag_lightning.report.info import RunInfo, file_name, main_evaluation
 from rag_lightning.tasks.evaluation import Evaluation
 
@@ -36,6 +38,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """JSON that every parser reads: NaN and infinities become null."""
     write_text(path, json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def dump_yaml(value: Any) -> str:
+    """Plain data as YAML in their own order, by libyaml where it is there (ten times as fast)."""
+    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 120}
+    try:
+        return str(yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), **options))
+    except UnicodeError:  # libyaml has no form for a lone surrogate
+        return str(yaml.safe_dump(value, **options))
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -129,12 +129,14 @@ class Method:
         build: ``(options, setting)`` -> its hooks, with the network as it came from pretraining.
         check: ``(options, situation)``: raises a UserError for what it cannot go with, before a model is loaded.
         reads_text: whether general text takes part, where the method is in force.
+        changes_input: whether what the network reads is changed, so that frozen layers do not say the same again.
     """
 
     options: type[Any]
     build: Callable[[Any, "Setting"], Hooks]
     check: Callable[[Any, "Situation"], None] = lambda options, situation: None
     reads_text: bool = False
+    changes_input: bool = False
 
 
 @torch.no_grad()

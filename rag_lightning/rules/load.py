@@ -16,6 +16,7 @@ from rag_lightning.rules.places import Places, read_yaml
 from rag_lightning.rules.read_rules import RuleReader
 from rag_lightning.rules.ruleset import LabelInfo, Lexicon, RuleSet
 from rag_lightning.rules.schema import RulesSpec
+from rag_lightning.trials import kept
 
 
 def load_rules(node: Mapping[str, Any] | None, origin: Path | None = None) -> RuleSet:
@@ -40,8 +41,27 @@ def load_rules(node: Mapping[str, Any] | None, origin: Path | None = None) -> Ru
         return read_rules(Path(str(path)).expanduser())
     if not values:
         return RuleSet(fingerprint=_fingerprint({}))
-    places = _places_of(origin) if origin is not None else Places("rules")
-    return _build(values, places, origin.parent if origin is not None else Path())
+
+    def build() -> RuleSet:
+        places = _places_of(origin) if origin is not None else Places("rules")
+        return _build(values, places, origin.parent if origin is not None else Path())
+
+    return kept("rules", _state(values, origin), build)
+
+
+def _state(values: Mapping[str, Any], origin: Path | None) -> str:
+    """All that a rule set is made of: what a file of words holds is told by its size and time of change."""
+    folder = origin.parent if origin is not None else Path()
+    lexicons = values.get("lexicons") if isinstance(values.get("lexicons"), dict) else {}
+    named = [
+        folder / Path(str(spec[key])).expanduser()
+        for spec in (lexicons or {}).values()
+        if isinstance(spec, dict)
+        for key in ("file", "csv")
+        if spec.get(key)
+    ]
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in named if path.is_file()]
+    return f"{origin} {json.dumps(values, default=str)} {states}"
 
 
 def read_rules(path: Path) -> RuleSet:

@@ -3,11 +3,12 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_lightning.studies.summary import Outcome, metric_of
 
 KEPT = "kept"  # the worst of all probes
+OFF = ", adapter off"  # added to an arm's name: what is kept when its adapter answers for the task alone
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ class Side:
 
 
 def summarise(outcomes: Sequence[Outcome], arms: Sequence[str]) -> list[Side]:
-    """A row for each arm with a score, in the order of ``arms``."""
+    """A row for each arm with a score, in the order of ``arms``; one more where adapters can be switched off."""
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         if outcome.score is not None:
-            groups[outcome.arm].append(outcome)
-    own = [groups[arm] for arm in arms if arm in groups]
+            on, off = _by_adapters(outcome)
+            groups[on.arm].append(on)
+            if off is not None:
+                groups[off.arm].append(off)
+    own = [groups[name] for arm in arms for name in (arm, f"{arm}{OFF}") if name in groups]
     first = _mean([outcome.seconds for outcome in own[0]]) if own else 1.0
     sides = [_side(group, first) for group in own]
     sign = -1.0 if any(outcome.lower_is_better for outcome in outcomes) else 1.0
@@ -49,6 +53,19 @@ def summarise(outcomes: Sequence[Outcome], arms: Sequence[str]) -> list[Side]:
         Side(**{**side.__dict__, "on_front": KEPT in side.kept and not _beaten(point, points)})
         for side, point in zip(sides, points, strict=True)
     ]
+
+
+def _by_adapters(outcome: Outcome) -> tuple[Outcome, Outcome | None]:
+    """The outcome with adapters in place, and with them switched off for all but the task, where that was measured."""
+    from rag_lightning.probe.measure import ADAPTERS_OFF
+
+    start = f"{ADAPTERS_OFF}/"
+    off = {name.removeprefix(start): share for name, share in outcome.kept.items() if name.startswith(start)}
+    if not off:
+        return outcome, None
+    on = {name: share for name, share in outcome.kept.items() if not name.startswith(start)}
+    kept = {KEPT: min(off.values()), **off}
+    return replace(outcome, kept=on), replace(outcome, arm=f"{outcome.arm}{OFF}", kept=kept)
 
 
 def _side(group: list[Outcome], first: float) -> Side:

@@ -46,6 +46,16 @@ def _only_known(values: Any) -> Any:
     return {**values, "arms": {name: arm for name, arm in arms.items() if name in values["only"]}}
 
 
+def _without_shots(arms: dict[str, Arm]) -> dict[str, Arm]:
+    """Refuse numbers of labels where they would change nothing."""
+    if counting := [name for name, arm in arms.items() if arm.shots is not None]:
+        raise ValueError(
+            f"{counting[0]}: shots are for python -m rag_lightning.label_efficiency; here write data.shots=… among "
+            "the overrides"
+        )
+    return arms
+
+
 class StudyConfig(BaseModel):
     """How far labels go with each way of training."""
 
@@ -82,6 +92,7 @@ class ComparisonConfig(BaseModel):
     _split = field_validator("shared", mode="before")(_words)
     _once = field_validator("seeds")(_each_once)
     _of_those = model_validator(mode="before")(_only_known)
+    _uncounted = field_validator("arms")(_without_shots)
 
 
 class SequenceConfig(BaseModel):
@@ -101,3 +112,4 @@ class SequenceConfig(BaseModel):
     _split = field_validator("shared", mode="before")(_words)
     _once = field_validator("seeds")(_each_once)
     _of_those = model_validator(mode="before")(_only_known)
+    _uncounted = field_validator("tasks", "arms")(_without_shots)

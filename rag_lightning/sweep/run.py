@@ -4,8 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +199,9 @@ def _brief(error: Exception) -> str:
 
 
 def _tell_end(order: Order, total: int, interrupted: bool) -> None:
-    _tell_answer(order.path)
+    from rag_lightning.leaderboard.finish import finish_sweep
+
+    finish_sweep(order.path)
     states = [record.state for record in read_records(order.path)]
     named = ("finished", "hopeless", "failed", "refused")
     counts = {name: states.count(name) for name in named if name in states}
@@ -212,8 +212,3 @@ def _tell_end(order: Order, total: int, interrupted: bool) -> None:
         raise Interrupted("the same command again goes on from there")
     if "failed" in states or "refused" in states:
         raise SystemExit(NOT_ALL)
-
-
-def _tell_answer(folder: Path) -> None:
-    if find_spec("rag_lightning.leaderboard") is not None:
-        import_module("rag_lightning.leaderboard.finish").finish_sweep(folder)

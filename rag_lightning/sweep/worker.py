@@ -34,6 +34,7 @@ from rag_lightning.sweep.ranks import follow, leading, tell
 from rag_lightning.sweep.record import Record, read_record, write_record
 from rag_lightning.sweep.stopping import WorkerStop
 from rag_lightning.training.folder import Busy, RunFolder
+from rag_lightning.trials import many_trials
 
 WAIT = 1.0  # seconds between two looks at trials that others have
 
@@ -99,7 +100,7 @@ def work(config: Any) -> WorkerEnd:
             where=order.cwd,
             remedy="All machines of a sweep need one shared file system; begin it in a folder on it.",
         ) from None
-    with leading(), contextlib.closing(_source_of(order)) as source, WorkerStop(folder) as stop:
+    with many_trials(), leading(), contextlib.closing(_source_of(order)) as source, WorkerStop(folder) as stop:
         return WorkerEnd(this_process(), _work_off(order, source, stop))
 
 

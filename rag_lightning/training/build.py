@@ -28,7 +28,6 @@ from rag_lightning.guidance.equip import equip_network, equip_task
 from rag_lightning.model.load import load_network
 from rag_lightning.report.loggers import start_loggers
 from rag_lightning.report.text import count
-from rag_lightning.retention.build import GeneralRows
 from rag_lightning.retention.retention import Retention
 from rag_lightning.speed.accelerate import AppliedSpeed, accelerate
 from rag_lightning.speed.precision import choose_precision
@@ -38,18 +37,19 @@ from rag_lightning.training.atomic import AtomicCheckpointIO
 from rag_lightning.training.keeping import general_rows_of, optimization_of, own_device, retention_of
 from rag_lightning.training.knowledge import probing
 from rag_lightning.training.learned import never_learning
+from rag_lightning.training.looked_up import rows_may_rest, training_ids
 from rag_lightning.training.module import FineTuning
 from rag_lightning.training.optimization import steps_of_epoch, total_steps
 from rag_lightning.training.plan import Plan
 from rag_lightning.training.resume import ResumePoints
 from rag_lightning.training.stop import GracefulStop
+from rag_lightning.training.trunk import Trunk, say_trunk, trunk_of
 from rag_lightning.training.what_learns import head_is_new, head_notes, unfreezing_of
 from rag_lightning.tuning.freeze import FreezeSummary, keep_frozen_in_eval
 from rag_lightning.tuning.way import prepare
 
 SHOWN = 600  # characters of the first input
 MOST_EXAMPLES = 2_500  # whose mean a label's meaning takes in; with more the start does not matter
-EVALUATED = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Parts:
     speed: AppliedSpeed
     precision: str
     retention: Retention
+    trunk: Trunk
     verbalizer: Verbalizer | None = None
     head_notes: tuple[str, ...] = ()
 
@@ -115,14 +116,15 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     accelerator = accelerator_of(config.trainer)
     many = _many_processes(config.trainer)
     precision = str(config.trainer.get("precision", "auto"))
-    # Masks and random words are looked up too, which are in no row.
-    rest = plan.task.output.head != "masked_tokens" and _rows_may_rest(config.optimizer)
     general = general_rows_of(plan, data)
-    ids = _training_ids(data, network.config, general) if rest else None
+    ids = training_ids(data, network.config, general) if rows_may_rest(plan.task, config.optimizer) else None
     speed = accelerate(
         network, config.speed, training_ids=ids, accelerator=accelerator, precision=precision, many_processes=many
     )
     precision = choose_precision(precision, accelerator, bool(speed.fused_layers))
+    trunk = trunk_of(
+        plan, data, network, task, device=own_device(accelerator), precision=precision, fused=bool(speed.fused_layers)
+    )
 
     def set_train_mode(network: nn.Module) -> None:
         network.train()
@@ -139,7 +141,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
         optimization=optimization_of(plan, steps, speed),
         set_train_mode=set_train_mode, seed=config.seed, retention=retention,
         unfreezing=unfreezing_of(plan, network, steps, steps_of_epoch(config.trainer, batches)),
-        never_learning=never_learning(network),
+        never_learning=never_learning(network), beginning=trunk.beginning,
     )  # fmt: skip
     lower = plan.task.lower_is_better
     monitor = f"validation/{plan.task.headline}"
@@ -147,7 +149,7 @@ def build(plan: Plan, stop: GracefulStop) -> Parts:
     dashboard = WandbDashboard(plan.plain, plan.task.headline, log_model=_logs_model(config.logger), lower=lower)
     trainer = build_trainer(plan, precision, resume, dashboard)
     return Parts(
-        data, network, module, trainer, resume, dashboard, frozen, speed, precision, retention, verbalizer,
+        data, network, module, trainer, resume, dashboard, frozen, speed, precision, retention, trunk, verbalizer,
         head_notes(plan),
     )  # fmt: skip
 
@@ -225,29 +227,6 @@ def _many_processes(trainer: dict[str, Any]) -> bool:
     return str(trainer.get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed"))
 
 
-def _rows_may_rest(optimizer: dict[str, Any]) -> bool:
-    """Whether a row without gradient only decays: not with L2 in the gradient, nor with factored moments."""
-    kind = str(optimizer.get("_target_"))
-    return kind == "torch.optim.AdamW" or (
-        kind in ("torch.optim.Adam", "torch.optim.SGD") and not optimizer.get("weight_decay")
-    )
-
-
-def _training_ids(data: GuidedDataModule, config: Any, general: GeneralRows | None) -> torch.Tensor:
-    """The ids that training looks up in the table of words; a decoder looks up what it writes, behind its start."""
-    import numpy as np
-
-    names = ("input_ids", "labels") if data.task.output.head == "text" else ("input_ids",)
-    tables = [split.table for name, split in data.splits.items() if name not in EVALUATED]
-    chunks = [chunk for table in tables for name in names for chunk in table.column(name).chunks]
-    ids = (data.words.tokenizer.pad_token_id, config.pad_token_id, getattr(config, "decoder_start_token_id", None))
-    beside = [each for each in ids if each is not None]
-    if general is not None:
-        beside += {each for row in (*general.rows, general.special_ids) for each in row}
-    found = np.unique(np.concatenate([*(np.unique(chunk.values.to_numpy()) for chunk in chunks), beside]))
-    return torch.from_numpy(found[found >= 0].astype(np.int64))
-
-
 def say_what_runs(parts: Parts, plan: Plan) -> None:
     """One line each on what a user would want to know before waiting."""
     for note in parts.notes:
@@ -264,6 +243,7 @@ def say_what_runs(parts: Parts, plan: Plan) -> None:
         beside = f"; {count(held)}B beside the network" if held else ""
         say(f"  keep     {', '.join(plan.retention)}{beside}")
     say(f"  compute  {accelerator_of(plan.config.trainer)}, precision {parts.precision}; {parts.speed}")
+    say_trunk(parts.trunk)
 
 
 def _say_how_guided(data: GuidedDataModule) -> None:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from rag_lightning.errors import UserError
+from rag_lightning.trials import in_multirun
 
 MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
 _RIGHT_WAYS = (
@@ -49,14 +50,6 @@ def check_devices(trainer: dict[str, Any]) -> None:
             where="trainer.strategy",
             remedy=_RIGHT_WAYS,
         )
-
-
-def in_multirun() -> bool:
-    """Whether this job is a trial of ``--multirun``."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _launches_processes(trainer: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from rag_lightning.training.build import Parts
 from rag_lightning.training.folder import RunFolder
 from rag_lightning.training.knowledge import knowledge_after, weights_beneath
 from rag_lightning.training.plan import Plan
+from rag_lightning.trials import are_many
 from rag_lightning.tuning.adapter_files import save_adapter, size_of, usage_of
 from rag_lightning.tuning.adapters import merge_adapters
 
@@ -60,7 +61,9 @@ def finish(plan: Plan, folder: RunFolder, parts: Parts, seconds: float, untraine
         export(plan, parts, folder.model)
         knowledge = knowledge_after(plan, parts.network, beneath)
         info = run_info(plan, folder, parts, seconds, knowledge)
-        write_report(folder.path, info, evaluations)
+        pictures = plan.config.run.pictures
+        drawn = not are_many() if pictures == "auto" else pictures
+        write_report(folder.path, info, evaluations, with_pictures=drawn)
         for evaluation in evaluations:
             parts.dashboard.log_evaluation(evaluation)
             if evaluation.split == "test" or len(evaluations) == 1:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from rag_lightning.console import is_rank_zero
 from rag_lightning.errors import UserError
-from rag_lightning.report.files import write_json
+from rag_lightning.report.files import dump_yaml, write_json
 
 
 class Busy(UserError):
@@ -64,8 +64,7 @@ class RunFolder:
     def write_config(self, plain: dict[str, Any], identity: dict[str, Any]) -> None:
         """``config.yaml``: everything needed to do this run again or to evaluate it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
-        (self.path / "config.yaml").write_text(text, encoding="utf-8")
+        (self.path / "config.yaml").write_text(dump_yaml(plain), encoding="utf-8")
         write_json(self.path / "run.json", identity)
 
     def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,6 +10,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 from rag_lightning.data.records import Record
+from rag_lightning.encoding.loader import STATES
 from rag_lightning.errors import UserError
 from rag_lightning.retention.method import Step
 from rag_lightning.retention.retention import Retention
@@ -17,6 +18,7 @@ from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.tasks.task import Task
 from rag_lightning.training.learned import check_names, without
 from rag_lightning.training.optimization import Optimization, clip_gradients
+from rag_lightning.trunk.begin import Beginning
 from rag_lightning.tuning.gradual import Unfreezing
 from rag_lightning.tuning.layer_rates import shown_rates
 
@@ -39,6 +41,7 @@ class FineTuning(pl.LightningModule):
         stage: number of a stage before or after the training on labelled examples; None for that training.
         unfreezing: changes what learns from step to step; None: it stays as it is.
         never_learning: names of the network's parameters that checkpoints leave out, since they stay the backbone's.
+        beginning: how the network begins above its frozen layers, for batches that bring these layers' states.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class FineTuning(pl.LightningModule):
         stage: int | None = None,
         unfreezing: Unfreezing | None = None,
         never_learning: frozenset[str] = frozenset(),
+        beginning: Beginning | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -62,7 +66,7 @@ class FineTuning(pl.LightningModule):
         self.optimization, self.set_train_mode, self.seed = optimization, set_train_mode, seed
         self.retention = retention or Retention()
         self.stage = () if stage is None else (stage,)
-        self.unfreezing, self.never_learning = unfreezing, never_learning
+        self.unfreezing, self.never_learning, self.beginning = unfreezing, never_learning, beginning
         self.strict_loading = not never_learning  # else on_load_checkpoint tells what is missing
         self.evaluations: dict[str, Evaluation] = {}
         self.evaluated_split = "test"  # what Trainer.test is given
@@ -74,7 +78,10 @@ class FineTuning(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Any:
         """The network's outputs for a batch, as the task's output kind reads them."""
-        return self.task.output.forward(self.network, batch)
+        if self.beginning is None or STATES not in batch:
+            return self.task.output.forward(self.network, batch)
+        with self.beginning.given(batch[STATES]):
+            return self.task.output.forward(self.network, batch)
 
     # --- training -------------------------------------------------------------------------------------------
 

@@ -104,7 +104,8 @@ def make_plan(raw: DictConfig) -> Plan:
     Raises:
         UserError: for an unknown key, a wrong value, or a combination that cannot work.
     """
-    config = validate_train(raw)
+    plain = to_plain(raw)
+    config = validate_train(plain)
     task = get_task(config.task)
     check_devices(config.trainer)
     architecture = read_config(config.model)
@@ -141,7 +142,7 @@ def make_plan(raw: DictConfig) -> Plan:
     probes = check_probes(read_probes(config.probe), architecture, model.folder, random_init=config.model.random_init)
     embed = embedder_of(lambda: model.folder, config.model)
     rendering = rendering_of(config.template, guide.ruleset, task.name, embed, model.fingerprint)
-    plain, own_settings = to_plain(raw), settled(config.task, options)
+    own_settings = settled(config.task, options)
     task_settings = {"task": {**plain["task"], **own_settings}}
     idle = _idle(guide, head, config.tuning, general_content)
     own = identity(
@@ -162,8 +163,9 @@ def make_plan(raw: DictConfig) -> Plan:
         },
     )
     assert isinstance(named, DictConfig)
+    named_plain = to_plain(named)
     return Plan(
-        config=validate_train(named), plain=to_plain(named), task=task, options=options,
+        config=validate_train(named_plain), plain=named_plain, task=task, options=options,
         model=model, architecture=architecture, head=head, frozen_layers=frozen_layers, guide=guide,
         rendering=rendering, probes=probes, retention=retention, situation=situation, content=content,
         general_content=general_content,

@@ -120,7 +120,7 @@ def run_stage(stage: Stage, plan: Plan, parts: Parts, stop: GracefulStop) -> Non
         optimization=optimization_of(plan, steps, parts.speed, stage.lr), set_train_mode=parts.module.set_train_mode,
         seed=plan.config.seed, retention=parts.retention, stage=stage.number,
         unfreezing=unfreezing_of(plan, parts.network, steps, an_epoch),
-        never_learning=parts.module.never_learning,
+        never_learning=parts.module.never_learning, beginning=parts.module.beginning,
     )  # fmt: skip
     trainer = _trainer(stage, plan, parts, node, ResumePoints(folder, plan.config.checkpoint, "", stop))
     point = newest_whole(folder, clean=is_rank_zero())

@@ -44,6 +44,18 @@ def test_the_front_where_less_is_better() -> None:
     assert [side.on_front for side in summarise(outcomes, ARMS)] == [True, False]
 
 
+def test_an_adapter_that_can_be_switched_off_is_a_way_of_its_own() -> None:
+    shares = {"kept": 0.6, "similarity/spearman": 0.6, "adapters_off/similarity/spearman": 1.0}
+    lora = replace(outcome("plain", 1, 0.85, 0.7), arm="lora", kept=shares)
+    plain, on, off = summarise([OUTCOMES[0], lora], ["plain", "lora"])
+    assert (on.arm, off.arm) == ("lora", "lora, adapter off")
+    assert on.kept == {"kept": 0.6, "similarity/spearman": 0.6} and off.kept == {
+        "kept": 1.0,
+        "similarity/spearman": 1.0,
+    }
+    assert off.score == on.score and off.on_front and not on.on_front and plain.on_front
+
+
 def test_the_table_says_what_failed_and_why() -> None:
     table = markdown(OUTCOMES, ARMS)
     assert "| **half** | 0.870 | 90.0 % | 91.0 % | 1.5 | 1.50 | 1 |" in table
@@ -85,3 +97,11 @@ def test_a_small_comparison(run: Any, tiny_model: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "study" / "results.jsonl").read_text().splitlines()]
     assert [line["arm"] for line in lines] == ["plain", "ema"]
     assert "| ema |" in (tmp_path / "study" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "arm"), [("compare", "comparison.arms.few"), ("sequence", "sequence.arms.few")], ids=lambda each: each
+)
+def test_numbers_of_labels_are_refused_where_they_would_change_nothing(run: Any, command: str, arm: str) -> None:
+    result = run(command, f"+{arm}={{overrides: [], shots: [8]}}")
+    assert result.code == 2 and "data.shots" in result.err and "Traceback" not in result.err

@@ -109,4 +109,4 @@ def check(options: R3FOptions, situation: Situation) -> None:
         )
 
 
-METHOD = Method(R3FOptions, R3F, check)
+METHOD = Method(R3FOptions, R3F, check, changes_input=True)

@@ -32,4 +32,4 @@ class Smart(R3F):
         return (drawn.detach() + size * uphill / largest).clamp_(-size, size)
 
 
-METHOD = Method(SmartOptions, Smart, check)
+METHOD = Method(SmartOptions, Smart, check, changes_input=True)

@@ -1,0 +1,1 @@
+"""The charts of report.html, as plotly's figures in plain dicts."""
