@@ -16,18 +16,14 @@ def report(names: Sequence[str], right: np.ndarray, predicted: np.ndarray, gold:
     Args:
         names: of the classes; right, predicted, gold: (classes,) how many are so. What is divided by 0 is 0.
     """
-    precision, recall, f1 = _rates(right, predicted, gold)
-    rows = {
-        name: _row(*each) for name, *each in zip(names, precision, recall, f1, gold, strict=True)
-    }  # fmt: skip
+    of_classes = _rates(right, predicted, gold)
+    rows = {name: _row([rate[number] for rate in of_classes], gold[number]) for number, name in enumerate(names)}
     total = gold.sum()
-    rows["micro avg"] = _row(
-        *(each[0] for each in _rates(*(np.array([n.sum()]) for n in (right, predicted, gold)))), total
-    )
-    rows["macro avg"] = _row(precision.mean(), recall.mean(), f1.mean(), total)
-    weights = gold if total else np.ones_like(gold)
-    averaged = (np.average(each, weights=weights) if total else 0.0 for each in (precision, recall, f1))
-    rows["weighted avg"] = _row(*averaged, total)
+    together = _rates(*(counts.sum(keepdims=True) for counts in (right, predicted, gold)))
+    rows["micro avg"] = _row([rate[0] for rate in together], total)
+    rows["macro avg"] = _row([rate.mean() for rate in of_classes], total)
+    weighted = [np.average(rate, weights=gold) if total else 0.0 for rate in of_classes]
+    rows["weighted avg"] = _row(weighted, total)
     return rows
 
 
@@ -39,6 +35,6 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def _row(precision: float, recall: float, f1: float, support: float) -> dict[str, float]:
-    values = {"precision": precision, "recall": recall, "f1-score": f1, "support": support}
-    return {key: float(value) for key, value in values.items()}
+def _row(rates: Sequence[float], support: float) -> dict[str, float]:
+    names = ("precision", "recall", "f1-score", "support")
+    return {name: float(value) for name, value in zip(names, (*rates, support), strict=True)}
