@@ -1,6 +1,7 @@
 """From the command line to a job: Hydra composes, mistakes become one sentence, exit codes mean something.
 
-Exit codes: 0 done, 1 a defect of ours (traceback), 2 a mistake of the user, 130 interrupted (the run can go on).
+Exit codes: 0 done, 1 a defect of ours (traceback), 2 a mistake of the user, 3 a sweep of which some trials failed or
+were refused, 130 interrupted (the run can go on).
 """
 
 import os
@@ -26,6 +27,13 @@ def run_job(config_name: str, job: Callable[[DictConfig], Any]) -> None:
     """Run ``job`` on the composed ``conf/<config_name>.yaml``; never returns normally on a mistake."""
     import hydra
 
+    if {"-m", "--multirun"}.intersection(sys.argv[1:]):  # single runs need not import what sweeps need
+        from hydra.core.plugins import Plugins
+
+        from rag_lightning.sweep.sweepers import SWEEPERS
+
+        for sweeper in SWEEPERS:
+            Plugins.instance().register(sweeper)
     users_choice = os.environ.get("HYDRA_FULL_ERROR")
     wants_traceback = users_choice == "1"
     mistakes: list[UserError] = []

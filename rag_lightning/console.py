@@ -2,6 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -18,3 +22,21 @@ def say(text: str, *, style: str | None = None) -> None:
     """Print a sentence, on the first process only."""
     if is_rank_zero():
         console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def said_file() -> IO[str] | None:
+    """The file into which is said what is said now; None is standard output."""
+    return console._file
+
+
+@contextmanager
+def said_into(path: Path) -> Iterator[None]:
+    """What is said meanwhile goes to the end of a file: of the many trials of a sweep a line each is enough to read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = console._file
+    with path.open("a", encoding="utf-8") as file:
+        console.file = file
+        try:
+            yield
+        finally:
+            console._file = before

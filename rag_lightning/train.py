@@ -32,6 +32,10 @@ def train(config: DictConfig | list[str] | None = None) -> "RunResult":
 
 
 def _job(config: DictConfig) -> Any:
+    if config.dry_run:
+        from rag_lightning.training.dry import say_what_would_run
+
+        return say_what_would_run(config)
     return train(config).score
 
 

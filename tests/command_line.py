@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
+from rag_lightning.monitor import __main__ as monitor
 from rag_lightning.probe import __main__ as probe
 from rag_lightning.report import __main__ as report
 from rag_lightning.rules import __main__ as rules
@@ -21,6 +22,7 @@ MAINS = {
     "rules": rules.main,
     "probe": probe.main,
     "report": report.main,
+    "monitor": monitor.main,
 }
 
 

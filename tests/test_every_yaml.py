@@ -26,11 +26,13 @@ from rag_lightning.data.reading import Reading
 from rag_lightning.data.values import READ
 from rag_lightning.errors import UserError
 from rag_lightning.model.options import ModelConfig
+from rag_lightning.monitor.options import MonitorConfig
 from rag_lightning.retention.registry import chosen_methods
 from rag_lightning.studies.comparison import trials_of as comparison_trials
 from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
 from rag_lightning.studies.sequence import words_of
+from rag_lightning.sweep.question import read_typed
 from rag_lightning.tasks.registry import get_task
 from rag_lightning.train import train
 from rag_lightning.training import plan
@@ -88,10 +90,15 @@ def commands(file: str) -> list[list[str]]:
 @pytest.mark.parametrize("file", [file for file in FILES if commands(file)])
 def test_the_commands_of_the_header_compose(file: str) -> None:
     for name, *overrides in commands(file):
-        compose(name, [o for o in overrides if o != "-m"])
+        if "-m" in overrides:  # swept values are no part of what is composed
+            typed = read_typed([o for o in overrides if o != "-m"])
+            assert typed.swept
+            compose(name, [*typed.fixed, *(f"{d.key}={d.choices[0]}" for d in typed.swept if d.choices)])
+        else:
+            compose(name, overrides)
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report", "monitor"])
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
@@ -135,6 +142,7 @@ def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
         ("predict", PredictConfig),
         ("chat", ChatConfig),
         ("report", ReportConfig),
+        ("monitor", MonitorConfig),
     ],  # fmt: skip
 )
 def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:
@@ -350,7 +358,7 @@ LABELLED: dict[str, tuple[Callable[[Path, str], None], str]] = {
         "HUM",
     ),
 }
-OF_TEXTS = ("classification_sample", *LABELLED)
+OF_TEXTS = ("classification_sample", "financial_sample", *LABELLED)
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)
@@ -396,7 +404,20 @@ def test_every_sample_is_read_whole(name: str) -> None:
     assert all(set(fields) <= set(record) for records in splits.values() for record in records)
 
 
-KNOWN = {name for name, *_ in OF_TASKS} | {*OF_TEXTS, *SAMPLES}
+def test_the_phrasebank_is_always_cut_alike(tmp_path: Path) -> None:
+    """It has no splits of its own, is Latin-1, and a text may hold the separator."""
+    config = to_plain(compose("train", ["task=classification", "data=financial_phrasebank"]))["data"]
+    things = ("oil", "tin", "tea", "rye", "wool", "salt", "zinc", "silk", "corn", "rice")
+    lines = [f"{thing} fell @ 5 öre a kilo on {day} .@negative" for day, thing in enumerate(things)]
+    (tmp_path / "Sentences_50Agree.txt").write_bytes("\r\n".join(lines).encode("latin-1"))
+    config["path"] = str(tmp_path)
+    first, again = (load_splits(DataConfig(**config), seed=seed, reading=TEXTS).splits for seed in (1, 2))
+    assert first == again and set(first) == set(SPLITS) and all(first.values())
+    texts = sorted(record["text"] for records in first.values() for record in records)
+    assert texts == sorted(line.removesuffix("@negative") for line in lines)
+
+
+KNOWN = {"financial_phrasebank"} | {name for name, *_ in OF_TASKS} | {*OF_TEXTS, *SAMPLES}
 
 
 @pytest.mark.parametrize("name", [name for name in options("data") if name not in KNOWN or name in WRITERS])

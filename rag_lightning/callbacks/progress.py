@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 from rich.progress import ProgressColumn, TimeRemainingColumn
 
+from rag_lightning.console import said_file
 from rag_lightning.report.text import duration
 
 THEME = RichProgressBarTheme(
@@ -102,7 +103,7 @@ class Progress(RichProgressBar):
         eta = self._eta(trainer, elapsed)
         if eta is not None:
             parts.append(f"eta {duration(eta)}")
-        print("  ".join(parts), flush=True)
+        print("  ".join(parts), file=said_file(), flush=True)
 
     def _eta(self, trainer: Trainer, elapsed: float) -> float | None:
         done, total = trainer.global_step - self._first_step, float(trainer.estimated_stepping_batches)

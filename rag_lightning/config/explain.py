@@ -130,6 +130,10 @@ def _is_group(name: str) -> bool:
 
 def _unknown_option(choice: str) -> UserError:
     group, _, option = choice.rpartition("/")
+    if group == "hydra/launcher":
+        from rag_lightning.sweep.launchers import no_launcher
+
+        return no_launcher(option)
     options = options_of(group)
     close = nearest(option, options)
     remedy = f"Did you mean {group}={close[0]}? " if close else ""

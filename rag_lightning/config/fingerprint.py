@@ -5,17 +5,20 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-# Keys that change where and how fast a run is computed, or how it is shown, but not its result.
-NO_PART_OF_A_RUN = {
-    "output_dir", "run", "force", "logger", "probe",
+# Keys that change where and how fast a run is computed, or how it is shown, but not its result …
+HOW_IT_IS_RUN = {
+    "output_dir", "run", "force", "dry_run", "sweep", "logger",
     "batching.workers", "batching.eval_tokens", "encoding.cache",
     "encoding.trunk.use", "encoding.trunk.limit_gib",
     "checkpoint.every_seconds", "checkpoint.every_steps", "checkpoint.keep",
-    "data.path", "data.unlabelled", "general_text.path", "model.path",
-    "rules", "template.name", "template.context.path",
     "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy",
     "trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps",
     "trainer.benchmark", "trainer.enable_model_summary", "trainer.plugins",
+}  # fmt: skip
+# … those whose content counts instead, and what is measured beside the training.
+NO_PART_OF_A_RUN = HOW_IT_IS_RUN | {
+    "data.path", "data.unlabelled", "general_text.path", "model.path",
+    "rules", "template.name", "template.context.path", "probe",
 }  # fmt: skip
 
 

@@ -63,6 +63,22 @@ class RunConfig(Strict):
     pictures: bool | Literal["auto"] = Field("auto", description="curves and confusion matrix; auto: not of trials")
 
 
+class SweepConfig(Strict):
+    """What a sweep does beside choosing trials, which is ``hydra.sweeper``."""
+
+    folder: str | None = Field(None, description="null: <output_dir>/sweeps/<name>-<hash of what is asked>")
+    again: Literal["none", "failed"] = Field("none", description="failed: try again what failed in this sweep")
+    tries: int = Field(3, ge=1, description="a trial that has ended so many workers counts as failed")
+    stop: Literal["none", "median", "halving"] = Field(
+        "none",
+        description="stop hopeless trials: worse than the median of the others at that epoch, or not among the best "
+        "1/factor of them at epochs stop_from, stop_from x factor, …",
+    )
+    stop_after: int = Field(4, ge=1, description="trials that end before any is stopped")
+    stop_from: float = Field(1.0, gt=0, description="epochs that every trial is given")
+    stop_factor: int = Field(3, ge=2, description="of halving")
+
+
 class TrainConfig(Strict):
     """Everything that a training run is made of."""
 
@@ -94,6 +110,8 @@ class TrainConfig(Strict):
     output_dir: str = Field(description="folder that holds the run folders")
     run: RunConfig
     force: bool = Field(description="run again what is finished, from the start")
+    dry_run: bool = Field(False, description="only say what would run, what is done, and what is refused and why")
+    sweep: SweepConfig = Field(default_factory=SweepConfig, description="of a sweep (-m)")
 
 
 class EvaluateConfig(Strict):

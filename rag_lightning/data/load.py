@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_lightning.config.inputs import note_input
 from rag_lightning.data.counting import count, limit_note
 from rag_lightning.data.fields import check_unique_ids, for_task
 from rag_lightning.data.files import SplitPaths, ending_of, find_files, find_sample
@@ -145,6 +146,7 @@ def content_fingerprint(config: DataConfig, only: str | None = None) -> str:
         paths["unlabelled"] = [further]
     for split, files in paths.items():
         for file in files:
+            note_input(file)
             with file.open("rb") as stream:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
             digest.update(f"{split} {content}\n".encode())

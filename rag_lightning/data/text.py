@@ -4,6 +4,7 @@ import gzip
 import zlib
 from pathlib import Path
 
+from rag_lightning.config.inputs import note_input
 from rag_lightning.errors import UserError
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -11,6 +12,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 def read_bytes(path: Path) -> bytes:
     """The file's content; ``.gz`` files are unpacked."""
+    note_input(path)
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content

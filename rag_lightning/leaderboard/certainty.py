@@ -57,7 +57,7 @@ def plus_minus(mean: Mean | None, percent: bool = False) -> str:
 
 def _counts(board: Leaderboard) -> str:
     total = sum(board.states.values())
-    settings = f" of {len(board.rows)} settings" if len(board.rows) != total else ""
+    settings = f" of {len(board.rows)} settings" if 0 < len(board.rows) < total else ""
     each = [f"{number:,} {_TOLD.get(state, state)}" for state, number in board.states.items()]
     seconds = sum(record.seconds for row in board.rows for record in row.records)
     time = f", {duration(seconds)} of computing" if seconds else ""

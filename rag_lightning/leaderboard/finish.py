@@ -12,7 +12,7 @@ from rag_lightning.leaderboard.spreadsheet import csv_text
 from rag_lightning.leaderboard.terminal import print_leaderboard
 from rag_lightning.leaderboard.wandb_summary import log_summary
 from rag_lightning.report.files import write_text
-from rag_lightning.sweep.record import read_question, read_records
+from rag_lightning.sweep.record import TRIALS, read_question, read_records
 
 CSV, HTML = "leaderboard.csv", "report.html"
 SHOWN = 20  # rows in the terminal
@@ -38,9 +38,14 @@ def report_sweep(folder: Path, rows: int = SHOWN) -> Leaderboard:
         UserError: if there is no sweep in this folder.
     """
     question = read_question(folder)
-    board = leaderboard(question, read_records(folder))
+    written = sum(1 for _ in (folder / TRIALS).glob("*.json"))
+    records = read_records(folder)
+    board = leaderboard(question, records)
     console = _console()
     print_leaderboard(board, console, rows)
+    if (damaged := written - len(records)) > 0:
+        told = "of another version of rag_lightning, or damaged, and count as not begun"
+        console.print(f"note {damaged:,} of {written:,} records in {folder / TRIALS} are {told}.", soft_wrap=True)
     write_text(folder / CSV, csv_text(board))
     write_text(folder / HTML, render_page(board))
     console.print(f"\n{folder / CSV}\n{folder / HTML}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from rag_lightning.leaderboard.charts.parallel import parallel
 from rag_lightning.leaderboard.columns import Column, columns_of
 from rag_lightning.leaderboard.importance import importance
 from rag_lightning.leaderboard.levels import levels_of
-from rag_lightning.leaderboard.rows import Leaderboard, Row, why
+from rag_lightning.leaderboard.rows import Leaderboard, Row
 from rag_lightning.report.text import shorten
 
 MOST_ROWS = 500
@@ -216,9 +216,10 @@ def _command(board: Leaderboard, command: str) -> str:
 def _lost(board: Leaderboard) -> str:
     shown = board.lost[:MOST_LOST]
     rows = "\n".join(
-        f'<tr><td class="state">{escape(told_state(record.state))}</td><td>{escape(board.name(row, record))}</td>'
-        f'<td class="reason">{escape(shorten(why(record), 600))}</td></tr>'
-        for row, record in shown
+        f'<tr><td class="state">{escape(told_state(lost.state))}</td>'
+        f"<td>{escape(board.name(lost.row, lost.records))}</td>"
+        f'<td class="reason">{escape(shorten(lost.reason, 600))}</td></tr>'
+        for lost in shown
     )
     more = f'<p class="note">{len(shown):,} of {len(board.lost):,}; leaderboard.csv has all.</p>'
     head = "".join(f'<th scope="col"><span>{name}</span></th>' for name in ("state", "trial", "reason"))

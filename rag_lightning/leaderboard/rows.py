@@ -7,6 +7,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from rag_lightning.leaderboard.names import SEED, by_nature, short_names, tell, varying
@@ -66,6 +67,16 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """Trials of a row that ended without a score in the same way."""
+
+    row: Row
+    state: str
+    reason: str
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """All that a sweep has found so far.
 
@@ -92,21 +103,26 @@ class Leaderboard:
     def unranked(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.rank is None)
 
-    @property
-    def lost(self) -> tuple[tuple[Row, Record], ...]:
+    @cached_property
+    def lost(self) -> tuple[Lost, ...]:
         """Trials that will give no score, also of rows that have one: stopped, hopeless, failed, refused."""
-        pairs = ((row, record) for row in self.rows for record in row.records if record.state not in _OPEN)
-        return tuple((row, record) for row, record in pairs if not _counts(record))
+        groups: dict[tuple[int, str, str], list[Record]] = defaultdict(list)
+        for place, row in enumerate(self.rows):
+            for record in row.records:
+                if record.state not in _OPEN and not _counts(record):
+                    groups[place, record.state, why(record)].append(record)
+        found = (Lost(self.rows[p], state, reason, tuple(r)) for (p, state, reason), r in groups.items())
+        return tuple(sorted(found, key=lambda lost: UNRANKED.index(lost.state)))
 
     @property
     def sign(self) -> float:
         """1 where a higher score is better, else -1."""
         return -1.0 if self.question.lower_is_better else 1.0
 
-    def name(self, row: Row, record: Record | None = None) -> str:
-        """What tells a row from the others, and one trial of it from its other seeds."""
-        seed = record.values.get(SEED) if record is not None and self.seeds else None
-        told = tell({**row.values, **({SEED: seed} if seed else {})}, {**self.keys, SEED: SEED})
+    def name(self, row: Row, records: Sequence[Record] = ()) -> str:
+        """What tells a row from the others, and some of its trials from its other seeds."""
+        seeds = ",".join(record.values.get(SEED, "") for record in records) if self.seeds else ""
+        told = tell({**row.values, **({SEED: seeds} if seeds else {})}, {**self.keys, SEED: SEED})
         return told or "the only setting"
 
 

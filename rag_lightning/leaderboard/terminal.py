@@ -10,11 +10,11 @@ from rich.text import Text
 
 from rag_lightning.leaderboard.certainty import told_state, verdict
 from rag_lightning.leaderboard.columns import Column, columns_of
-from rag_lightning.leaderboard.rows import Leaderboard, Row, why
+from rag_lightning.leaderboard.rows import Leaderboard, Row
 from rag_lightning.report.text import shorten
 
 _GAP = 2  # a blank, and what stands between columns
-_REASONS = 5  # trials without a score that are told, of each state
+_REASONS = 5  # settings whose trials gave no score that are told, of each state
 
 
 def print_leaderboard(board: Leaderboard, console: Console, rows: int = 20) -> None:
@@ -58,11 +58,11 @@ def _print_note(console: Console, rows: int, columns: Sequence[str]) -> None:
 
 
 def _print_lost(console: Console, board: Leaderboard) -> None:
-    for state in dict.fromkeys(record.state for _, record in board.lost):
-        group = [(row, record) for row, record in board.lost if record.state == state]
-        console.print(Text(f"\n{told_state(state)}: {len(group):,}", "yellow"))
-        for row, record in group[:_REASONS]:
-            reason = why(record)
-            console.print(Text(f"  {board.name(row, record)}{': ' if reason else ''}{shorten(reason, 300)}"))
+    for state in dict.fromkeys(lost.state for lost in board.lost):
+        group = [lost for lost in board.lost if lost.state == state]
+        console.print(Text(f"\n{told_state(state)}: {sum(len(lost.records) for lost in group):,}", "yellow"))
+        for lost in group[:_REASONS]:
+            told = f"{': ' if lost.reason else ''}{shorten(lost.reason, 300)}"
+            console.print(Text(f"  {board.name(lost.row, lost.records)}{told}"))
         if len(group) > _REASONS:
-            console.print(Text(f"  and {len(group) - _REASONS:,} more", "dim"))
+            console.print(Text(f"  and those of {len(group) - _REASONS:,} more settings", "dim"))

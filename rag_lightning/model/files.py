@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rag_lightning.config.inputs import note_input
 from rag_lightning.config.paths import cache_dir
 from rag_lightning.errors import UserError
 
@@ -130,6 +131,7 @@ def fingerprint(folder: Path, *, weights: bool = True) -> str:
 
 def sha256_of(file: Path) -> str:
     """A file's sha256, remembered by path, size and time of change: 90 MB are not read at each start."""
+    note_input(file)
     state = file.stat()
     key = f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     known = _known_digests()

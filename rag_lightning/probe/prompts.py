@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
+from rag_lightning.config.inputs import note_input
 from rag_lightning.data import samples
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import is_causal
@@ -55,6 +56,7 @@ def read_prompts(file: Path) -> list[Prompt]:
     Raises:
         UserError: if the file cannot be read, with the line that is wrong.
     """
+    note_input(file.expanduser())
     try:
         lines = file.expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from rag_lightning.console import said_file
 from rag_lightning.report.info import RunInfo, main_evaluation
 from rag_lightning.report.knowledge import Knowledge
 from rag_lightning.report.text import cell, count, duration
@@ -31,8 +32,9 @@ CONTENTS = (
 
 
 def make_console() -> Console:
-    """Standard output; in a pipe or file wide enough that no table is squeezed."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    """Standard output, or a sweep's log; in a pipe or file wide enough that no table is squeezed."""
+    file = said_file()
+    return Console(file=file, width=None if file is None and sys.stdout.isatty() else 120, highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:

@@ -61,6 +61,8 @@ class Record:
         worker: who did it, as host:process.
         inputs: files that were read and their size and time of change (ns): what is finished stays so while
             these are as they were.
+        origin: what else a result hangs on: package version, content of conf/, working directory.
+        broken: workers that died over it since the sweep was last begun.
     """
 
     key: str
@@ -77,6 +79,8 @@ class Record:
     time: str = ""
     worker: str = ""
     inputs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    origin: str = ""
+    broken: int = 0
 
 
 def key_of(overrides: Sequence[str]) -> str:

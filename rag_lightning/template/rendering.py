@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rag_lightning.config.inputs import note_input
 from rag_lightning.data.records import Record
 from rag_lightning.encoding.render import Render, render_plain
 from rag_lightning.template.build import build_render, load_render, needs_embedding
@@ -67,5 +68,6 @@ def saved_rendering(saved: dict[str, Any] | None, embed: Embed | None = None) ->
 def _content(path: str | None) -> str:
     if path is None or not file_of(path).is_file():  # a missing file is told of when it is read
         return ""
+    note_input(file_of(path))
     with file_of(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

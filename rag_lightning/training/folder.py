@@ -17,6 +17,10 @@ from rag_lightning.errors import UserError
 from rag_lightning.report.files import dump_yaml, write_json
 
 
+class Busy(UserError):
+    """Another process is at work in a run's folder."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and state of one run."""
@@ -85,7 +89,7 @@ class RunFolder:
         """Keep a second process out; the lock goes with the process, also when it is killed.
 
         Raises:
-            UserError: if another process is at work here.
+            Busy: if another process is at work here.
         """
         if not is_rank_zero():
             yield
@@ -100,7 +104,7 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(
+            raise Busy(
                 "another process is running this very run",
                 where=str(self.path),
                 remedy="Wait for it, or stop it first.",

@@ -3,7 +3,7 @@
 import gc
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,10 @@ class RunResult:
     lower_is_better: bool = False
 
 
+# A callback for this training only, which may ask it to stop; no part of what the run is.
+Watch = Callable[[Plan, GracefulStop], pl.Callback]
+
+
 def run(raw: DictConfig) -> RunResult:
     """Do the run that a configuration describes, or what is left of it.
 
@@ -59,7 +63,15 @@ def run(raw: DictConfig) -> RunResult:
         UserError: for a mistake of the user.
         Interrupted: when stopped by a signal, after the state was saved.
     """
-    plan = make_plan(raw)
+    return run_plan(make_plan(raw))
+
+
+def run_plan(plan: Plan, watch: Watch | None = None) -> RunResult:
+    """Like :func:`run`, for a configuration that was checked already.
+
+    Raises:
+        Busy: if another process is at this very run.
+    """
     folder = RunFolder(plan.folder)
     # The process goes on after us, in a notebook or a sweep: its random numbers and warnings stay as they were.
     with folder.locked(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _matmul_precision_kept():
@@ -73,7 +85,7 @@ def run(raw: DictConfig) -> RunResult:
                     say(f"The model of {folder.path} is gone: only force=true, which trains it again, can probe it.")
             return _already_done(plan, folder)
         try:
-            return _do(plan, folder)
+            return _do(plan, folder, watch)
         finally:
             _collect()
 
@@ -112,7 +124,7 @@ def _headlines(plan: Plan, metrics: dict[str, float]) -> list[str]:
     return [name for name in names if name in metrics]
 
 
-def _do(plan: Plan, folder: RunFolder) -> RunResult:
+def _do(plan: Plan, folder: RunFolder, watch: Watch | None) -> RunResult:
     say(f"{plan.task.name}: {plan.name}")
     say(f"  folder   {folder.path}")
     if is_rank_zero():
@@ -125,6 +137,9 @@ def _do(plan: Plan, folder: RunFolder) -> RunResult:
     try:
         with GracefulStop() as stop:
             parts = build(plan, stop)
+            if watch is not None:  # first: what it decides holds for the resume point of the same step
+                trainer: Any = parts.trainer
+                trainer.callbacks.insert(0, watch(plan, stop))
             say_what_runs(parts, plan)
             if point is not None:
                 say(f"  resuming from {point.name}")
@@ -157,6 +172,10 @@ def _score(plan: Plan, metrics: dict[str, float]) -> float | None:
 def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:
     try:
         learn(plan, parts, stop, point)
+    except SystemExit as error:  # Lightning's way with a second Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     except RuntimeError as error:
         if "conditioned on metric" in str(error):
             remedy = "Set its monitor to one of these."

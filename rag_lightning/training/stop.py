@@ -11,7 +11,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GracefulStop:
-    """While entered, the first signal only sets ``requested``; earlier handlers come back on leaving."""
+    """While entered, the first signal only sets ``requested``; earlier handlers come back on leaving.
+
+    Attributes:
+        signals_seen: in this process so far: a sweep takes no further trial after one.
+    """
+
+    signals_seen = 0
 
     def __init__(self) -> None:
         self.requested = False
@@ -30,6 +36,7 @@ class GracefulStop:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        GracefulStop.signals_seen += 1
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -6,7 +6,7 @@ from collections import Counter
 from importlib.resources import files
 
 import pytest
-from data_yaml import DIALOGUES, MANY_LABELS, PAIRS, QUESTIONS, RELATIONS, RUNNING_TEXT, WRITING
+from data_yaml import DIALOGUES, MANY_LABELS, PAIRS, QUESTIONS, RELATIONS, RUNNING_TEXT, TEXTS, WRITING
 
 from rag_lightning.data.load import load_splits
 from rag_lightning.data.near_duplicates import groups_of
@@ -44,6 +44,18 @@ def test_sizes_card_and_licence(name, data_config):
 def test_no_example_stands_in_two_splits(name, splits):
     records = [record | {"split": 0} for records in splits(name).values() for record in records]
     assert len(set(groups_of(records))) == len(records)
+
+
+def test_the_financial_sample_is_balanced(data_config):
+    splits = load_splits(data_config("financial_sample"), 1, TEXTS).splits
+    assert [len(records) for records in splits.values()] == [90, 30, 30]
+    records = [record for records in splits.values() for record in records]
+    assert len(set(groups_of(records))) == 150
+    for name in splits:
+        rows = map(json.loads, (SAMPLES / "financial" / f"{name}.jsonl").read_text("utf-8").splitlines())
+        cells = Counter((row["topic"], row["label"]) for row in rows)
+        assert len(cells) == 15 and len(set(cells.values())) == 1
+    assert "CC0 1.0" in (SAMPLES / "financial" / "README.md").read_text("utf-8")
 
 
 def test_pairs_and_relations_are_balanced(splits):

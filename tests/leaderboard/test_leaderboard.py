@@ -107,6 +107,17 @@ def test_a_row_with_no_score_at_all_is_last(tmp_path: Path) -> None:
     assert "one seed cannot tell" in str(verdict(board))
 
 
+def test_seeds_that_failed_for_the_same_reason_are_told_once() -> None:
+    board = board_of({"1e-5": [0.5]})
+    bad = [
+        Record(str(seed), seed, (), {"optimizer.lr": "9", "seed": str(seed)}, "refused", "lr is too high")
+        for seed in (1, 2)
+    ]
+    said = printed(leaderboard(board.question, [*board.rows[0].records, *bad]), 100)
+    assert "refused: 2" in said
+    assert said.count("lr is too high") == 1 and "lr=9, seed=1,2: lr is too high" in said
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_the_table_fits_the_terminal_and_says_what_it_leaves_out(sweep: Path, width: int) -> None:
     said = printed(read(sweep), width)
@@ -178,9 +189,11 @@ def test_the_command_writes_beside_the_records_also_while_the_sweep_is_running(s
         file.unlink()
     running = json.loads(files[10].read_text())
     files[10].write_text(json.dumps({**running, "state": "running", "score": None, "metrics": {}}))
+    files[11].write_text(json.dumps({**running, "state": "finished", "of_the_future": 1}))
     done = run("report", f"sweep={sweep}")
     assert done.code == 0, done.err
-    assert "10 not begun" in done.out and "1 running" in done.out
+    assert "1 of 44 records in" in done.out and "of another version" in done.out
+    assert "11 not begun" in done.out and "1 running" in done.out
     assert (sweep / "leaderboard.csv").is_file()
 
 

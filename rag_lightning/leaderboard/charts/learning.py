@@ -103,7 +103,7 @@ def _range(coloured: Sequence[float], everything: Sequence[float], *, lower: boo
 
 def _trace(board: Leaderboard, curve: Curve, points: Sequence[tuple[float, float]], *, first: bool) -> dict[str, Any]:
     grey, place = curve.place is None, curve.place or 0
-    name = board.name(curve.row, curve.record)
+    name = board.name(curve.row, [curve.record])
     state = "" if curve.record.state == "finished" else told_state(curve.record.state)
     rank = f"#{curve.row.rank}" if curve.row.rank else ""
     return {
