@@ -146,7 +146,8 @@ def _do(plan: Plan, folder: RunFolder, watch: Watch | None) -> RunResult:
                 say(f"  resuming from {point.name}")
             untrained = scores_before(plan.task, parts, folder)
             say_before(plan)
-            _learn(plan, parts, stop, point)
+            with parts.trunk.in_its_threads():
+                _learn(plan, parts, stop, point)
             metrics = finish(plan, folder, parts, before + time.monotonic() - began, untrained)
         state = {"state": "finished", "metrics": metrics}
     except Interrupted as stopped:
