@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rag_lightning.config.compose import compose
 from rag_lightning.config.inputs import noting_inputs, stat_of, state_of
 from rag_lightning.config.overrides import override
+from rag_lightning.config.recompose import recompose
 from rag_lightning.errors import UserError
 from rag_lightning.sweep.question import Trial
 from rag_lightning.sweep.record import Record
@@ -58,7 +58,7 @@ def plan_trial(trial: Trial, more: Sequence[str] = ()) -> Planned:
     if known is not None and all(stat_of(Path(path)) == state for path, state in known.inputs.items()):
         return known  # planned before the sweep began, in this process
     with noting_inputs() as found:
-        planned = Planned(make_plan(compose("train", list(words))), state_of(found))
+        planned = Planned(make_plan(recompose("train", words)), state_of(found))
     if len(_planned) < _REMEMBERED:
         _planned[words] = planned
     return planned
