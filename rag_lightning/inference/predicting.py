@@ -15,7 +15,7 @@ from rag_lightning.config.schema import PredictConfig
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.data.records import Record
 from rag_lightning.data.shots import without_labels
-from rag_lightning.encoding.batches import by_budget
+from rag_lightning.encoding.budget import by_budget
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.errors import UserError
 from rag_lightning.inference.saved import SavedRun, load_run

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rag_lightning.data.records import Record
-from rag_lightning.tasks.outputs.sequence_label import TOKEN_TYPES, answered_once, encode_inputs
+from rag_lightning.decoding.values import assemble
+from rag_lightning.encoding.rows.texts import TOKEN_TYPES, encode_inputs
 from rag_lightning.tasks.task import Columns, EncodingContext, OutputKind
 
 UNKNOWN = -100.0  # an example without a score
@@ -54,22 +55,6 @@ def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
         "height": torch.softmax(logits.float(), dim=-1)[:, 1].cpu().numpy(),
         "cut": batch["cut"].cpu().numpy(),
     }
-
-
-def assemble(
-    records: Sequence[Record], decoded: Sequence[dict[str, Any]], labels: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """Per record ``{"score", "cut"}``, the score in units of the scale.
-
-    Raises:
-        RuntimeError: if an example has no answer or several (a defect, never to be passed over).
-    """
-    low, high = map(float, labels)
-    found = answered_once(records, decoded, {"height": 1, "cut": 1})
-    return [
-        {"score": round(low + (high - low) * float(height), 4), "cut": int(cut)}
-        for height, cut in zip(found["height"][:, 0], found["cut"][:, 0], strict=True)
-    ]
 
 
 VALUE = OutputKind(
