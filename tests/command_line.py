@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
+from rag_lightning.export import __main__ as export
 from rag_lightning.probe import __main__ as probe
 from rag_lightning.rules import __main__ as rules
 
@@ -19,6 +20,7 @@ MAINS = {
     "sequence": sequence.main,
     "rules": rules.main,
     "probe": probe.main,
+    "export": export.main,
 }
 
 

@@ -53,6 +53,8 @@ class OutputKind:
             missing or doubled.
         forward: ``(network, batch)`` -> the outputs that ``loss`` and ``decode`` take.
         head: the key in the table of model heads, if it is not the name.
+        shape: what answers without torch, a place in ``rag_lightning/export/shapes``, such as ``words.TAGS``; empty:
+            nothing, and the kind is not exported.
         equip: ``(kind, network, context)`` -> the kind with what it needs of the loaded network, such as the closure
             that lets it write; None: nothing.
     """
@@ -65,6 +67,7 @@ class OutputKind:
     assemble: Callable[[Sequence[Record], Sequence[dict[str, Any]], tuple[str, ...]], list[Any]]
     forward: Callable[[nn.Module, Batch], Any] = guided_logits
     head: str = ""
+    shape: str = ""
     equip: Callable[["OutputKind", Any, EncodingContext], "OutputKind"] | None = None
 
     def __post_init__(self) -> None:

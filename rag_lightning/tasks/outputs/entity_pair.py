@@ -24,4 +24,6 @@ def forward(network: nn.Module, batch: Batch) -> Tensor:
     return guided_logits(network, batch, places=torch.stack([batch[name] for name in PLACES], dim=1))
 
 
-ENTITY_PAIR: OutputKind = replace(SEQUENCE_LABEL, encode=encode, forward=forward, head="entity_pair")
+ENTITY_PAIR: OutputKind = replace(
+    SEQUENCE_LABEL, encode=encode, forward=forward, head="entity_pair", shape="entities.LABEL"
+)

@@ -65,6 +65,7 @@ MULTI_LABEL = OutputKind(
     decode=decode,
     assemble=assemble,
     head="sequence_label",
+    shape="texts.LABELS",
     equip=_name_the_problem,
 )
 

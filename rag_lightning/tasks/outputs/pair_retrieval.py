@@ -55,6 +55,6 @@ def _decode_vectors(outputs: Vectors, batch: Batch) -> dict[str, Any]:
 # Whether the texts of each pair belong together.
 PAIR_RELATED = OutputKind(
     name="pair_vectors", encode=_encode_related, padding={}, loss=in_batch_loss, decode=_decode_vectors,
-    assemble=assemble_similarity, forward=vectors, head="vectors",
+    assemble=assemble_similarity, forward=vectors, head="vectors", shape="vectors.RELATED",
 )  # fmt: skip
 PAIR_RELATED_AMONG_ALL = replace(PAIR_RELATED, assemble=partial(assemble_similarity, among_all=True))

@@ -88,7 +88,13 @@ def _add_head(kind: OutputKind, network: Any, context: EncodingContext) -> Outpu
 
 # A label for each pair, by a layer of its own.
 PAIR_SOFTMAX = replace(
-    SEQUENCE_LABEL, name="pair_vectors", encode=_encode_labels, forward=_label_logits, head="vectors", equip=_add_head
+    SEQUENCE_LABEL,
+    name="pair_vectors",
+    encode=_encode_labels,
+    forward=_label_logits,
+    head="vectors",
+    equip=_add_head,
+    shape="vectors.LABEL",
 )
 
 
@@ -162,5 +168,6 @@ def _read_line(kind: OutputKind, network: Any, context: EncodingContext) -> Outp
 PAIR_COSENT = OutputKind(
     name="pair_vectors", encode=_encode_scores, padding={}, loss=cosent_loss, decode=_decode_cosines,
     assemble=assemble_scores, forward=_cosines, head="vectors", equip=_read_line,
+    shape="vectors.SCORE",
 )  # fmt: skip
 PAIR_COSINE = replace(PAIR_COSENT, loss=cosine_loss)

@@ -36,7 +36,13 @@ def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
 
 
 SEQUENCE_LABEL = OutputKind(
-    name="sequence_label", encode=encode, padding={}, loss=loss, decode=decode, assemble=assemble
+    name="sequence_label",
+    encode=encode,
+    padding={},
+    loss=loss,
+    decode=decode,
+    assemble=assemble,
+    shape="texts.LABEL",
 )
 # Two texts that are read together.
-PAIR_LABEL = replace(SEQUENCE_LABEL, encode=encode_pairs, padding={TOKEN_TYPES: 0})
+PAIR_LABEL = replace(SEQUENCE_LABEL, encode=encode_pairs, padding={TOKEN_TYPES: 0}, shape="texts.PAIR_LABEL")

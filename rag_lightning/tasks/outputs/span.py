@@ -122,4 +122,5 @@ SPAN = OutputKind(
     assemble=assemble,
     forward=forward,
     equip=equip,
+    shape="spans.SPAN",
 )

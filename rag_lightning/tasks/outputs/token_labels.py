@@ -46,4 +46,5 @@ TOKEN_LABELS = OutputKind(
     loss=loss,
     decode=decode,
     assemble=assemble,
+    shape="words.TAGS",
 )

@@ -59,5 +59,5 @@ def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
 
 VALUE = OutputKind(
     name="value", encode=encode, padding={TOKEN_TYPES: 0}, loss=loss, decode=decode, assemble=assemble,
-    head="sequence_label",
+    head="sequence_label", shape="texts.VALUE",
 )  # fmt: skip
