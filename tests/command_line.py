@@ -10,6 +10,7 @@ from rag_lightning import compare, evaluate, label_efficiency, predict, sequence
 from rag_lightning.export import __main__ as export
 from rag_lightning.probe import __main__ as probe
 from rag_lightning.rules import __main__ as rules
+from rag_lightning.serve import __main__ as serve
 
 MAINS = {
     "train": train.main,
@@ -21,6 +22,7 @@ MAINS = {
     "rules": rules.main,
     "probe": probe.main,
     "export": export.main,
+    "serve": serve.main,
 }
 
 

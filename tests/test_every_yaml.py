@@ -28,6 +28,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.export.options import ExportConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.retention.registry import chosen_methods
+from rag_lightning.serve.options import ServeConfig
 from rag_lightning.studies.comparison import trials_of as comparison_trials
 from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
@@ -92,7 +93,7 @@ def test_the_commands_of_the_header_compose(file: str) -> None:
         compose(name, [o for o in overrides if o != "-m"])
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "export"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "export", "serve"])
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
@@ -136,6 +137,7 @@ def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
         ("predict", PredictConfig),
         ("chat", ChatConfig),
         ("export", ExportConfig),
+        ("serve", ServeConfig),
     ],
 )
 def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:

@@ -172,7 +172,7 @@ def _lines(lines: Iterable[str], name: str, task: Task) -> Iterator[Record]:
                 yield _text(line, f"{name}:{number}", task)
                 continue
             raise UserError(f"not JSON ({error})", where=f"{name}:{number}", remedy="One object a line.") from None
-        yield _record(given, f"{name}:{number}", task)
+        yield read_record(given, f"{name}:{number}", task)
 
 
 def _text(line: str, where: str, task: Task) -> Record:
@@ -182,7 +182,12 @@ def _text(line: str, where: str, task: Task) -> Record:
         raise UserError(error.reason, where=where, remedy=error.remedy) from None
 
 
-def _record(given: Any, where: str, task: Task) -> Record:
+def read_record(given: Any, where: str, task: Task) -> Record:
+    """An object with what the task reads (and an ``id``, and what a template may show) as a record.
+
+    Raises:
+        UserError: if something is missing.
+    """
     if task.read_fields is not None and isinstance(given, dict):
         record: Record = task.read_fields(given, where)
     elif isinstance(given, dict) and isinstance(given.get("tokens"), list):

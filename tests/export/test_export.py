@@ -72,7 +72,7 @@ def test_a_folder_for_transformers_says_what_it_cannot_do(
     made = export([f"run={run_of(kind)}", f"output={tmp_path / 'out'}", FEW])
     assert (made.folder / "README.md").is_file() and (made.folder / "config.json").is_file()
     told = capsys.readouterr().out
-    if kind in ("tags", "a label", "labels", "a label of a pair", "an answer"):
+    if kind in ("tags", "a label", "labels", "a label of a pair", "related", "an answer"):
         assert made.difference is not None and made.difference.logits == 0
     else:
         assert "not with transformers alone" in told

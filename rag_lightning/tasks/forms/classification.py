@@ -18,3 +18,26 @@ def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
     text = record["text"] if "text" in record else " ".join(record["tokens"])
     given = {"text": text, **{key: value for key, value in prediction.items() if key != "cut"}}
     return {**given, "cut": prediction["cut"]} if prediction["cut"] else given
+
+
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "tokens": {"type": "array", "items": {"type": "string"}, "description": "words, instead of a text"},
+    },
+    "anyOf": [{"required": ["text"]}, {"required": ["tokens"]}],
+    "example": {"text": "Please renew my card for another year."},
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "label": {"type": "string"},
+        "labels": {"type": "array", "items": {"type": "string"}, "description": "where a text may have several"},
+        "confidence": {"type": "number"},
+        "scores": {"type": "object", "additionalProperties": {"type": "number"}},
+        "cut": {"type": "integer", "description": "tokens that found no room"},
+    },
+    "required": ["text", "scores"],
+}

@@ -30,9 +30,21 @@ def form_of(task: str, options: Any) -> Form | None:
     if not task.isidentifier() or importlib.util.find_spec(name) is None:
         return None
     module = importlib.import_module(name)
+    if not hasattr(module, "read_text"):  # only described
+        return None
 
     def bound(function: Any) -> Any:
         takes = function is not None and "options" in inspect.signature(function).parameters
         return partial(function, options=options) if takes else function
 
     return Form(bound(module.read_text), bound(getattr(module, "read_fields", None)), module.answer)
+
+
+def described(task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a task reads and answers, as JSON schemas with examples; a text and anything where it says nothing."""
+    name = f"{__package__}.{task}"
+    found = importlib.util.find_spec(name) if task.isidentifier() else None
+    module = importlib.import_module(name) if found else None
+    text = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    anything: dict[str, Any] = {"type": "object", "properties": {}}
+    return getattr(module, "INPUT", text), getattr(module, "ANSWER", anything)

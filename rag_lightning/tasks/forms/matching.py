@@ -60,3 +60,24 @@ def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
     shown = {key: value for key, value in prediction.items() if key in ("label", "confidence", "scores", "score")}
     given = {"first": record["first"], "second": record["second"], **shown}
     return {**given, "cut": prediction["cut"]} if prediction["cut"] else given
+
+
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"first": {"type": "string"}, "second": {"type": "string"}},
+    "required": ["first", "second"],
+    "example": {"first": "The shop is closed on Mondays.", "second": "On Monday you cannot buy anything there."},
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "first": {"type": "string"},
+        "second": {"type": "string"},
+        "label": {"type": "string"},
+        "confidence": {"type": "number"},
+        "scores": {"type": "object", "additionalProperties": {"type": "number"}},
+        "score": {"type": "number", "description": "where pairs have a number, or a cosine, instead of a label"},
+        "cut": {"type": "integer", "description": "tokens that found no room"},
+    },
+    "required": ["first", "second"],
+}

@@ -38,3 +38,38 @@ def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
         start, end = offsets[entity["start"]][0], offsets[entity["end"] - 1][1]
         entity.update(start=start, end=end, text=text[start:end])
     return {"text": text, "entities": entities}
+
+
+_PLACE = {"type": "integer", "minimum": 0}
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "tokens": {"type": "array", "items": {"type": "string"}, "description": "words, instead of a text"},
+    },
+    "anyOf": [{"required": ["text"]}, {"required": ["tokens"]}],
+    "example": {"text": "Ada Lovelace lived in London."},
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "tokens": {"type": "array", "items": {"type": "string"}},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "confidence": {"type": "array", "items": {"type": "number"}},
+        "entities": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "start": _PLACE,
+                    "end": _PLACE,
+                    "type": {"type": "string"},
+                    "text": {"type": "string"},
+                    "confidence": {"type": "number"},
+                },
+            },
+        },
+    },
+    "required": ["entities"],
+}

@@ -52,3 +52,25 @@ def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
     names = ("answer", "confidence", "start", "end", "n_best")
     given = {"question": record["question"], **{name: prediction[name] for name in names}}
     return given if prediction["threshold"] is None else {**given, "no_answer": prediction["no_answer"]}
+
+
+_PLACE = {"type": ["integer", "null"], "description": "in characters of the context"}
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"question": {"type": "string"}, "context": {"type": "string"}},
+    "required": ["question", "context"],
+    "example": {"question": "Where did Ada live?", "context": "Ada Lovelace lived in London."},
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "question": {"type": "string"},
+        "answer": {"type": "string", "description": "empty for none"},
+        "confidence": {"type": "number"},
+        "start": _PLACE,
+        "end": _PLACE,
+        "n_best": {"type": "array", "items": {"type": "object"}},
+        "no_answer": {"type": "number", "description": "probability that the text has none"},
+    },
+    "required": ["question", "answer", "confidence"],
+}

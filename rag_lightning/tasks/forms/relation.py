@@ -112,3 +112,48 @@ def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
         **{key: prediction[key] for key in ("confidence", "scores")},
     }
     return {**given, "cut": prediction["cut"]} if prediction["cut"] else given
+
+
+_MENTION = {
+    "description": "an entity: its text, if that stands there once, or its place",
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "start": {"type": "integer", "minimum": 0},
+                "end": {"type": "integer", "minimum": 0, "description": "exclusive"},
+                "type": {"type": "string"},
+            },
+            "required": ["start", "end"],
+        },
+    ],
+}
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {
+            "type": "string",
+            "description": "may mark them itself: <e1>Ada</e1> lived in <e2>Ghent</e2>.",
+        },
+        "first": _MENTION,
+        "second": _MENTION,
+    },
+    "required": ["text"],
+    "example": {"text": "Ada Lovelace lived in London.", "first": "Ada Lovelace", "second": "London"},
+}
+ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "first": {"type": "object"},
+        "second": {"type": "object"},
+        "label": {"type": "string"},
+        "relation": {"type": "string"},
+        "arguments": {"type": "array", "items": {"type": "string"}},
+        "confidence": {"type": "number"},
+        "scores": {"type": "object", "additionalProperties": {"type": "number"}},
+        "cut": {"type": "integer", "description": "tokens that found no room"},
+    },
+    "required": ["text", "label", "confidence"],
+}
