@@ -34,7 +34,7 @@ def description(runs: dict[str, ServedRun], limits: LimitOptions) -> dict[str, A
     tasks = {run.task.name: run for run in runs.values()}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for name, run in tasks.items():
-        identified = {"id": {"type": ["string", "integer"], "description": "comes back with the answer"}}
+        identified = {"id": {"description": "comes back with the answer, as it is"}}
         given = {**run.input, "properties": {**identified, **run.input["properties"]}}
         answered = {**identified, **run.answer["properties"], "explained": _EXPLAINED}
         schemas[f"{name}_record"] = given
