@@ -144,8 +144,10 @@ class Batcher:
             chosen = [work for work in self._works if work.way == way and not work.future.cancelled()]
             chosen = chosen if self._together else chosen[:1]
             parts = _shares(chosen, self._most)
-            self._works = deque(work for work in self._works if work.left and not work.future.cancelled())
-            self._works.rotate(-1)  # another way, or the next request, comes first then
+            served = [work for work, _ in parts]
+            left = [work for work in self._works if work.left and not work.future.cancelled()]
+            # Who had a share stands behind those who had none.
+            self._works = deque(sorted(left, key=lambda work: work in served))
             return parts
 
     def _answer(self, parts: list[tuple[Work, list[Record]]]) -> None:

@@ -16,6 +16,13 @@ _EXPLAINED = {
     "description": "with explain=true: what the rules found, and what the model read",
     "properties": {"hits": {"type": "array", "items": {"type": "object"}}, "input": {"type": "string"}},
 }
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["piece", "done", "error"]},
+        "data": {"type": "string", "description": "JSON: {piece}, what ended it, or {error}"},
+    },
+}
 _REFUSALS = {
     400: "no JSON",
     401: "no token, or a wrong one",
@@ -55,7 +62,7 @@ def description(runs: dict[str, ServedRun], limits: LimitOptions) -> dict[str, A
         written = _any_of([f"{name}_record" for name, run in tasks.items() if run.writes])
         paths["/stream"] = {"post": _operation(
             "stream", "Write a text piece by piece: server-sent events piece, then done or error",
-            {name: runs[name] for name in writers}, written, {"text/event-stream": {"schema": {"type": "string"}}},
+            {name: runs[name] for name in writers}, written, {"text/event-stream": {"schema": _EVENT}},
         )}  # fmt: skip
     return {
         "openapi": "3.1.0",
