@@ -145,9 +145,9 @@ class Batcher:
             chosen = chosen if self._together else chosen[:1]
             parts = _shares(chosen, self._most)
             served = [work for work, _ in parts]
-            left = [work for work in self._works if work.left and not work.future.cancelled()]
+            unfinished = [work for work in self._works if work.left and not work.future.cancelled()]
             # Who had a share stands behind those who had none.
-            self._works = deque(sorted(left, key=lambda work: work in served))
+            self._works = deque(sorted(unfinished, key=lambda work: work in served))
             return parts
 
     def _answer(self, parts: list[tuple[Work, list[Record]]]) -> None:

@@ -111,4 +111,4 @@ def test_limits_and_the_end(batcher: Callable[..., tuple[Batcher, Echo]]) -> Non
     echo.go.release(100)
     closing.join(10)
     assert first.result(0) and [number for number, _ in waits.result(0)] == [1, 2, 3]
-    assert one.submit is not None and not closing.is_alive()
+    assert not closing.is_alive()
