@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types tests fast bench clean help
+.PHONY: demo test lint types tests fast docs bench clean help
 
 help:
 	@grep -E '^# |^#   ' Makefile | sed 's/^# //'
-	@echo "make fast: the tests without the slow ones   make bench: throughput against Hugging Face's Trainer   make clean"
+	@echo "make fast: the tests without the slow ones   make docs: the site, into site/   make bench: throughput against Hugging Face's Trainer   make clean"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -36,8 +36,12 @@ tests: $(INSTALLED)
 fast: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --config-file docs/mkdocs.yml
+	@echo "site/index.html; with search: $(BIN)/python -m http.server --directory site --bind 127.0.0.1"
+
 bench: $(INSTALLED)
 	$(BIN)/python experiments/throughput/benchmark.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
