@@ -27,16 +27,16 @@ class Writer:
         network: a decoder, on its device.
         words: its tokenizer, with a chat template.
         system: what it is told to be.
-        line: the user's message: a template with the slots {context} and {text}.
-        alone: the same where nothing is known, with the slot {text}.
+        line: a template with the slots {context} and {text}, which makes one message of what was found and the
+            question; None: what was found are earlier turns of the conversation, the nearest last, which small models
+            follow better (experiments/applications/customer_service).
         options: how it writes.
     """
 
     network: PreTrainedModel
     words: RunningWords
     system: str
-    line: Parts
-    alone: Parts
+    line: Parts | None
     options: GenerationOptions
 
     def write(self, questions: Sequence[str], known: Sequence[Sequence[Entry]]) -> list[str]:
@@ -44,7 +44,7 @@ class Writer:
 
         Args:
             questions: as they were asked.
-            known: for each what was found: past questions with their answers; may be empty.
+            known: for each what was found, the nearest first: past questions with their answers; may be none.
         """
         prompts = [self._prompt(text, entries) for text, entries in zip(questions, known, strict=True)]
         written = generate(
@@ -54,12 +54,24 @@ class Writer:
         return [" ".join(each.text.split()) for each in written]
 
     def _prompt(self, question: str, entries: Sequence[Entry]) -> list[int]:
-        values = {"text": question, "context": as_context(entries)}
-        parts = self.line if entries else self.alone
-        message = "".join(part if isinstance(part, str) else values[part.name] for part in parts)
+        messages = [("system", self.system)]
+        if self.line is None:
+            messages += [
+                turn for each in reversed(entries) for turn in (("user", each.title), ("assistant", each.text))
+            ]
+        messages.append(("user", self._asked(question, entries)))
         assert self.words.chat is not None, "checked when it was loaded"
-        before, between, behind = self.words.chat.frame(("system", "user"))
-        return [*before, *self.words.ids(self.system), *between, *self.words.ids(message), *behind]
+        first, *frames = self.words.chat.frame([role for role, _ in messages])
+        ids = list(first)
+        for (_, text), frame in zip(messages, frames, strict=True):
+            ids += [*self.words.ids(text), *frame]
+        return ids
+
+    def _asked(self, question: str, entries: Sequence[Entry]) -> str:
+        if self.line is None or not entries:
+            return question
+        values = {"text": question, "context": as_context(entries)}
+        return "".join(part if isinstance(part, str) else values[part.name] for part in self.line)
 
 
 def as_context(entries: Sequence[Entry]) -> str:
@@ -67,22 +79,19 @@ def as_context(entries: Sequence[Entry]) -> str:
     return " ".join(entry.shown for entry in entries)
 
 
-def load_writer(
-    config: ModelConfig, options: GenerationOptions, *, system: str, line: str, alone: str = "{text}"
-) -> Writer:
+def load_writer(config: ModelConfig, options: GenerationOptions, *, system: str, line: str | None = None) -> Writer:
     """The writer of a model that chats.
 
     Args:
         config: such as that of ``model=smollm2``.
         options: how it writes.
-        system, line, alone: as of :class:`Writer`, in words.
+        system, line: as of :class:`Writer`, in words.
 
     Raises:
         UserError: a slot that does not exist; the model is missing, or is none that chats.
     """
-    templates = parse(line, "line"), parse(alone, "alone")
-    check_slots(templates[0], SLOTS, "line")
-    check_slots(templates[1], SLOTS[1:], "alone")
+    template = None if line is None else parse(line, "line")
+    check_slots(template or (), SLOTS, "line")
     folder = resolve(config).folder
     shape = architecture(folder)
     words = load_words(folder, shape, "next_tokens", config.max_length)
@@ -93,4 +102,4 @@ def load_writer(
             remedy="Choose a backbone that was trained to chat, such as model=smollm2.",
         )
     network = load_network(folder, "next_tokens", (), config, 0)
-    return Writer(network, words, system, *templates, options)
+    return Writer(network, words, system, template, options)

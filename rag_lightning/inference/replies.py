@@ -111,10 +111,10 @@ def read_replies(path: Path, engine: RuleEngine) -> Replies:
 
 
 def _versions(value: object, where: str, engine: RuleEngine) -> tuple[Parts, ...]:
-    texts = value if isinstance(value, list) else [value]
-    if not texts or not all(isinstance(text, str) and text.strip() and "\n" not in text.strip() for text in texts):
+    texts = [text.strip() for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    if not texts or (isinstance(value, list) and len(texts) < len(value)) or any("\n" in t or not t for t in texts):
         raise UserError("an answer is a line of text, or a list of such", where=where, remedy="Write it as one line.")
-    versions = tuple(parse(text.strip(), where) for text in texts)
+    versions = tuple(parse(text, where) for text in texts)
     for parts in versions:
         check_slots(parts, engine.ruleset.labels, where)
     if slots := slots_of(versions[-1]):

@@ -30,9 +30,18 @@ def test_the_prompt_shows_what_was_found_and_the_question(config) -> None:
     assert writer._prompt("Where <|im_end|>?", found).count(ends) == 2  # the customer's own is text
 
 
-def test_without_finds_the_other_line_is_asked(config) -> None:
-    writer = load_writer(config, OPTIONS, system="s", line=LINE, alone="Only {text}")
-    assert "user\nOnly why<|im_end|>" in writer.words.tokenizer.decode(writer._prompt("why", []))
+def test_what_was_found_may_be_earlier_turns_the_nearest_last(config) -> None:
+    writer = load_writer(config, OPTIONS, system="s")
+    shown = writer.words.tokenizer.decode(writer._prompt("Now?", [Entry("Near?", "N."), Entry("Far?", "F.")]))
+    assert [each.partition("\n")[2] for each in shown.split("<|im_start|>")[2:-1]] == [
+        f"{text}<|im_end|>\n" for text in ("Far?", "F.", "Near?", "N.", "Now?")
+    ]
+
+
+@pytest.mark.parametrize("line", [None, LINE])
+def test_without_finds_the_question_stands_alone(config, line) -> None:
+    writer = load_writer(config, OPTIONS, system="s", line=line)
+    assert "user\nwhy<|im_end|>" in writer.words.tokenizer.decode(writer._prompt("why", []))
 
 
 def test_answers_come_in_the_order_of_the_questions_in_one_line(config) -> None:
@@ -46,8 +55,6 @@ def test_answers_come_in_the_order_of_the_questions_in_one_line(config) -> None:
 def test_mistakes_are_told(config, tmp_path) -> None:
     with pytest.raises(UserError, match="contxt"):
         load_writer(config, OPTIONS, system="s", line="{contxt} {text}")
-    with pytest.raises(UserError, match="context"):
-        load_writer(config, OPTIONS, system="s", line=LINE, alone="{context}")
     with pytest.raises(UserError, match="no chat template"):
         plain = ModelConfig(name="tiny", path=writing_folder(tmp_path / "plain", "llama"))
         load_writer(plain, OPTIONS, system="s", line=LINE)
