@@ -364,7 +364,7 @@ LABELLED: dict[str, tuple[Callable[[Path, str], None], str]] = {
         "HUM",
     ),
 }
-OF_TEXTS = ("classification_sample", "financial_sample", *LABELLED)
+OF_TEXTS = ("classification_sample", "financial_sample", "banking_sample", *LABELLED)
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)
