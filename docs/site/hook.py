@@ -26,8 +26,17 @@ PICTURES = {".png", ".svg", ".jpg"}
 SECTIONS = {
     "Concepts": ["concepts", "guidance", "templates", "tuning", "probes", "runs", "architecture"],
     "How to": [
-        "own_data", "data", "rules", "sweeps", "cheap_trials", "reading_a_sweep", "choose_retention", "retention",
-        "export", "serving", "monitoring",
+        "own_data",
+        "data",
+        "rules",
+        "sweeps",
+        "cheap_trials",
+        "reading_a_sweep",
+        "choose_retention",
+        "retention",
+        "export",
+        "serving",
+        "monitoring",
     ],  # fmt: skip
 }
 ELSEWHERE = {"contributing"}
