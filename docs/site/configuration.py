@@ -41,8 +41,8 @@ def configuration_pages() -> dict[str, str]:
 
 _CONF = """# Groups of settings
 
-A group is a folder of `conf/`; `group=option` on the command line takes one of its files, and `group.key=value` changes a key of it.
-`--cfg job` prints what comes of a command. Made from `conf/` and from the code that checks it.
+A group is a folder of `conf/`; `group=option` on the command line takes one of its files, and `group.key=value` changes
+a key of it. `--cfg job` prints what comes of a command. Made from `conf/` and from the code that checks it.
 
 | group | options |
 |---|---|

@@ -1,7 +1,7 @@
 """What the site is made of: the repository's own pages where they lie, and a reference made from its code and conf/.
 
-Pages keep their places (README.md is the home page), so that links which work in the repository work here. A new page in
-docs/, a new study or a new configuration group needs no entry: what no section names is put at the end of one.
+Pages keep their places (README.md is the home page), so that links which work in the repository work here. A new page
+in docs/, a new study or a new group needs no entry: what no section names is put at the end of one.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Pages that build something from nothing: their files are written into a copy of the repository, their commands run."""
+"""Pages that build something: their files are written into a copy of the repository, their commands run."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from pages import REPOSITORY, RUN_WHOLE, Typed, blocks, shell_lines, typed
 
 # Of each command what makes it small; the last word on the command line counts.
 SMALL = [
-    "model=local", "model.name=tiny", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "general_text.limit.train=20",
-    "trainer.enable_progress_bar=false", "run.pictures=false",
+    "model=local", "model.name=tiny", "trainer=cpu", "trainer.max_epochs=1", "logger=none",
+    "general_text.limit.train=20", "trainer.enable_progress_bar=false", "run.pictures=false",
 ]  # fmt: skip
 RUN_ALL = """
 import json, runpy, sys

@@ -1,5 +1,7 @@
-"""Python code of the pages: what is marked ``<!-- run: TASK -->`` is run beside a finished tiny run of that task; all of it parses,
-and what it imports of ours is there."""
+"""Python code of the pages: all of it parses and imports what there is; what is marked ``<!-- run: TASK -->`` is run.
+
+``RUN_FOLDER`` in it is then the folder of a tiny run of that task, and ``train`` trains as tinily.
+"""
 
 import ast
 import importlib
