@@ -89,7 +89,7 @@ def _groups_of(path: Path) -> list[tuple[str, str]]:
 def _group_line(key: str, option: str) -> str:
     group, _, place = key.partition("@")
     told = f" (as `{place}`)" if place else ""
-    return f"- [`{group}`](../conf/{group}.md)`={option}`{told}"
+    return f"- [`{group}={option}`](../conf/{group}.md){told}"
 
 
 def _group_page(group: str, configs: list[Config], default: str, known: dict[str, Meaning]) -> str:
