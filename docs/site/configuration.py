@@ -12,6 +12,7 @@ from rag_lightning.config.paths import conf_dir
 
 DOCS = Path(__file__).resolve().parents[1]
 LONGEST = 60  # signs of a value that a table shows
+SHARED = 0.6  # of the words of the shorter of two remarks, from which on one is enough
 HYDRA_GROUPS = ("hydra/sweeper", "hydra/launcher")
 
 
@@ -29,7 +30,7 @@ def configuration_pages() -> dict[str, str]:
         options = ", ".join(f"`{config.name}`" for config in configs if not config.name.startswith("_"))
         rows.append(f"| [`{group}=`]({name}.md) | {options} |")
     commands = [read_config(path) for path in sorted(conf.glob("*.yaml"))]
-    index = [f"| [`{_module(each.name)}`]({each.name}.md) | {_cell(each.summary)} |" for each in commands]
+    index = [f"| [`{_module(each.name)}`]({each.name}.md) | {_linked(each.summary)} |" for each in commands]
     pages["reference/conf/index.md"] = _CONF + "\n".join(rows) + "\n"
     pages["reference/commands/index.md"] = _COMMANDS + "\n".join(index) + "\n"
     for config in commands:
@@ -40,8 +41,8 @@ def configuration_pages() -> dict[str, str]:
 
 _CONF = """# Groups of settings
 
-A group is a folder of `conf/`; `group=option` on the command line takes one of its files, and `group.key=value` changes a key of it.
-`--cfg job` prints what comes of a command. Made from `conf/` and from the code that checks it.
+A group is a folder of `conf/`; `group=option` on the command line takes one of its files, and `group.key=value` changes
+a key of it. `--cfg job` prints what comes of a command. Made from `conf/` and from the code that checks it.
 
 | group | options |
 |---|---|
@@ -88,7 +89,7 @@ def _groups_of(path: Path) -> list[tuple[str, str]]:
 def _group_line(key: str, option: str) -> str:
     group, _, place = key.partition("@")
     told = f" (as `{place}`)" if place else ""
-    return f"- [`{group}`](../conf/{group}.md)`={option}`{told}"
+    return f"- [`{group}={option}`](../conf/{group}.md){told}"
 
 
 def _group_page(group: str, configs: list[Config], default: str, known: dict[str, Meaning]) -> str:
@@ -100,7 +101,7 @@ def _group_page(group: str, configs: list[Config], default: str, known: dict[str
     elif default:
         parts.append("Each task brings its own.\n")
     parts += ["| option | |", "|---|---|"]
-    parts += [f"| [`{each.name}`](#{_anchor(each.name)}) | {_cell(each.summary)} |" for each in options]
+    parts += [f"| [`{each.name}`](#{_anchor(each.name)}) | {_linked(each.summary)} |" for each in options]
     prefix = "" if group == "recipe" else f"{group.replace('/', '.')}."
     for each in shared:
         if each.keys:
@@ -146,7 +147,9 @@ def _table(keys: list[Key], prefix: str, known: dict[str, Meaning], scope: str =
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for key in keys:
         name = f"{prefix}{key.name}"
-        meaning = known.get(f"{scope}:{name}") or known.get(name) or Meaning("", "", "")
+        meaning = known.get(f"{scope}:{name}") or known.get(name) or Meaning("", "")
+        if not (key.value or key.remark or meaning.description):
+            continue  # it only holds the keys below it
         rows.append(f"| `{name}` | {_value(key.value)} | {_meaning(key.remark, meaning)} |")
     return "\n".join(rows)
 
@@ -161,16 +164,17 @@ def _value(value: str) -> str:
 def _meaning(remark: str, meaning: Meaning) -> str:
     """The remark of the yaml, the description of the code unless it says the same, and what is taken."""
     described = meaning.description.rstrip(".")
-    same = not described or described.lower() in remark.lower() or remark.lower() in described.lower()
-    told = [max((remark, described), key=len)] if same else [remark, described]
+    told = [max((remark, described), key=len)] if _alike(remark, described) else [remark, described]
     lines = [_linked(each) for each in told if each]
     if meaning.takes and meaning.takes not in ("any", "keys below it"):
         lines.append(f'<span class="takes">{_plain(meaning.takes)}</span>')
     return "<br>".join(lines)
 
 
-def _cell(text: str) -> str:
-    return _linked(text)
+def _alike(one: str, other: str) -> bool:
+    """Whether most words of the shorter text stand in the longer one."""
+    short, long = sorted((set(re.findall(r"\w+", text.lower())) for text in (one, other)), key=len)
+    return len(short & long) >= SHARED * len(short)
 
 
 def _in_code(text: str) -> str:

@@ -1,7 +1,7 @@
 """What the site is made of: the repository's own pages where they lie, and a reference made from its code and conf/.
 
-Pages keep their places (README.md is the home page), so that links which work in the repository work here. A new page in
-docs/, a new study or a new configuration group needs no entry: what no section names is put at the end of one.
+Pages keep their places (README.md is the home page), so that links which work in the repository work here. A new page
+in docs/, a new study or a new group needs no entry: what no section names is put at the end of one.
 """
 
 import re
@@ -21,13 +21,23 @@ sys.path[:0] = [str(HERE), str(REPOSITORY)]
 from configuration import configuration_pages  # noqa: E402
 from python_reference import python_pages  # noqa: E402
 
+RESULTS = "experiments/index.md"
 PICTURES = {".png", ".svg", ".jpg"}
 # Pages in the order in which they are best read; those that are not there are left out.
 SECTIONS = {
     "Concepts": ["concepts", "guidance", "templates", "tuning", "probes", "runs", "architecture"],
     "How to": [
-        "own_data", "data", "rules", "sweeps", "cheap_trials", "reading_a_sweep", "choose_retention", "retention",
-        "export", "serving", "monitoring",
+        "own_data",
+        "data",
+        "rules",
+        "sweeps",
+        "cheap_trials",
+        "reading_a_sweep",
+        "choose_retention",
+        "retention",
+        "export",
+        "serving",
+        "monitoring",
     ],  # fmt: skip
 }
 ELSEWHERE = {"contributing"}
@@ -45,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in (REPOSITORY / "README.md", REPOSITORY / "README.zh-CN.md", *_beneath("docs"), *_beneath("experiments")):
         name = path.relative_to(REPOSITORY).as_posix()
         files.append(File.generated(config, "index.md" if name == "README.md" else name, abs_src_path=str(path)))
-    generated = {**configuration_pages(), **python_pages(REPOSITORY / "rag_lightning")}
+    generated = {RESULTS: results_page(), **configuration_pages(), **python_pages(REPOSITORY / "rag_lightning")}
     for name, text in generated.items():
         files.append(File.generated(config, name, content=text))
     config.nav = navigation(generated)
@@ -87,7 +97,7 @@ def navigation(generated: Iterable[str]) -> list[Any]:
     tasks = sorted((REPOSITORY / "docs" / "tasks").glob("*.md"))
     sections.append({"Tasks": [{path.stem: f"docs/tasks/{path.name}"} for path in tasks]})
     sections.append({"Reference": _reference(generated)})
-    sections.append({"Results": [{_title(name): name} for name in _studies()]})
+    sections.append({"Results": [RESULTS, *({_title(name): name} for name in _studies())]})
     return [*sections, {"Contributing": "docs/contributing.md"}]
 
 
@@ -101,6 +111,24 @@ def _reference(generated: Iterable[str]) -> list[Any]:
         {"Groups of settings": listed("reference/conf/")},
         {"Python": listed("reference/python/")},
     ]
+
+
+def results_page() -> str:
+    """All studies, each with how it begins and its first picture."""
+    parts = [
+        "# Results",
+        "What was measured, with the command that does it again; also what was aimed at and missed.",
+        "",
+    ]
+    for name in _studies():
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        place = name.removeprefix("experiments/")
+        words = next(part for part in text.split("\n\n")[1:] if not part.startswith(("```", "#", "|", "!")))
+        begins = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", words).rstrip(":")  # its links are not ours
+        parts += [f"## [{_title(name)}]({place})", "", begins, ""]
+        if picture := re.search(r"!\[([^\]]*)\]\(([^)]+)\)", text):
+            parts += [f"[![{picture[1]}]({Path(place).parent.as_posix()}/{picture[2]}){{ width=360 }}]({place})", ""]
+    return "\n".join(parts)
 
 
 def _studies() -> list[str]:

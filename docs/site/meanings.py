@@ -1,4 +1,4 @@
-"""What the code says of the keys of conf/: descriptions, values that are taken, and defaults, by dotted key."""
+"""What the code says of the keys of conf/: descriptions and the values that are taken, by dotted key."""
 
 import importlib
 import inspect
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rag_lightning.config import schema
-from rag_lightning.retention.registry import chosen_methods, method_names
+from rag_lightning.retention.registry import method_names
 from rag_lightning.rules.schema import RulesSpec
 from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
 from rag_lightning.tasks.registry import get_task, task_names
@@ -24,11 +24,10 @@ NODES: dict[str, type[BaseModel]] = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a field's declaration says; ``default`` is empty where a value is needed."""
+    """What a field's declaration says."""
 
     description: str
     takes: str
-    default: str
 
 
 def of_model(model: type[BaseModel], prefix: str) -> dict[str, Meaning]:
@@ -36,7 +35,7 @@ def of_model(model: type[BaseModel], prefix: str) -> dict[str, Meaning]:
     found: dict[str, Meaning] = {}
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        found[key] = Meaning(field.description or "", takes(field), default_of(field))
+        found[key] = Meaning(field.description or "", takes(field))
         for inner in _models_in(field.annotation):
             found |= of_model(inner, f"{key}.")
     return found
@@ -84,18 +83,10 @@ def takes(field: FieldInfo) -> str:
     return " | ".join(f"{word} {bounds}".strip() if word in numbers else word for word in words)
 
 
-def default_of(field: FieldInfo) -> str:
-    if field.is_required() or field.default_factory is not None:
-        return ""
-    return "null" if field.default is None else str(field.default).lower() if field.default in (True, False) else str(
-        field.default
-    )
-
-
 def _bounds(field: FieldInfo) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    found = [f"{sign} {limit}" for each in field.metadata for name, sign in signs.items() if (limit := getattr(each, name, None)) is not None]
-    return ", ".join(found)
+    limits = ((sign, getattr(each, name, None)) for each in field.metadata for name, sign in signs.items())
+    return ", ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
 
 
 def _kinds(annotation: Any) -> Iterator[str]:

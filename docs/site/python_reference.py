@@ -36,7 +36,7 @@ def python_pages(package: Path) -> dict[str, str]:
         body = [f"# {title.capitalize()}\n"]
         for module in dict.fromkeys(found):
             name = f"{package.name}.{module}"
-            body.append(f"## `{name}`\n\n::: {name}\n    options: {{heading_level: 3}}\n")
+            body.append(f"## `{module}`\n\n::: {name}\n    options: {{heading_level: 3}}\n")
             rows.append(f"| [`{name}`]({title}.md) | {_summary(package, module)} |")
         pages[f"reference/python/{title}.md"] = "\n".join(body)
     return {"reference/python/index.md": START + "| module | |\n|---|---|\n" + "\n".join(rows) + "\n", **pages}

@@ -90,7 +90,7 @@ def _remark(line: str, column: int) -> str:
 def _written(value: yaml.Node, lines: list[str]) -> str:
     if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">"):
         return " ".join(value.value.split())
-    if not isinstance(value, yaml.ScalarNode) and not value.flow_style:
+    if isinstance(value, yaml.CollectionNode) and not value.flow_style:
         return "…" if value.value else str(value.tag)
     start, end = value.start_mark, value.end_mark
     if start.line == end.line:
