@@ -135,6 +135,7 @@ def test_wikitext_is_divided_by_articles(shared, data_config):
     assert words + len(lines) - 1 == 245_569
 
 
+@pytest.mark.slow
 def test_brown_without_its_tags(shared, data_config, tmp_path):
     with zipfile.ZipFile(shared / "data" / "brown" / "brown.zip") as packed:
         packed.extractall(tmp_path)

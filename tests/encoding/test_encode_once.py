@@ -48,6 +48,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_sweep_encodes_each_template_once(tiny_run: Overrides, rules: Path, encoded: list[str]) -> None:
     trials = itertools.product(("1e-5", "1e-4"), ("none", "description", "hints"), ("0", "1", "all"))
     for lr, template, frozen in trials:

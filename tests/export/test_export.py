@@ -89,6 +89,7 @@ print(json.dumps([model.answer(text) for text in json.loads(sys.argv[2])]))
 """
 
 
+@pytest.mark.slow
 def test_onnx_needs_no_torch(run_of: RunOf, tmp_path: Path) -> None:
     kind = "tags with rules"
     made = export([f"run={run_of(kind)}", "format=onnx", f"output={tmp_path / 'out'}", FEW])
@@ -114,6 +115,7 @@ def test_eight_bits_are_smaller_and_checked(run_of: RunOf, tmp_path: Path) -> No
     assert not list(tmp_path.glob("refused*"))
 
 
+@pytest.mark.slow
 def test_a_place_that_is_taken(run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "out"
     target.mkdir()

@@ -1,6 +1,5 @@
 """W&B: trials in the group of their sweep, the answer as a run beside them, the question for its agents."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -207,15 +206,6 @@ def test_the_client_has_nothing_to_add_to_the_question(tmp_path: Path) -> None:
     for swept in (question.swept, RANGES):
         config = yaml.safe_load(sweep_yaml(replace(question, swept=swept)))
         assert _validate_config_and_fill_distribution(config) == config
-
-
-def test_the_question_is_valid_by_wandbs_own_schema(tmp_path: Path) -> None:
-    sweeps = pytest.importorskip("sweeps", reason="W&B's package of sweeps is not installed")
-    question = read_question(write_sweep(tmp_path / "s", histories=False))
-    for asked in (question, replace(question, swept=RANGES, lower_is_better=True)):
-        for method in ("auto", "random", "bayes"):
-            config = json.loads(json.dumps(yaml.safe_load(sweep_yaml(asked, method))))
-            assert sweeps.schema_violations_from_proposed_config(config) == []
 
 
 def test_an_unknown_method_is_refused_in_words(tmp_path: Path, run: Command) -> None:

@@ -88,6 +88,7 @@ def test_two_runs_at_one_server(client: Client) -> None:
         assert missing.json() == {"error": "there is no run of that name", "remedy": "Did you mean a label?"}
 
 
+@pytest.mark.slow
 def test_rules_and_template_can_be_left_out_and_explained(client: Client) -> None:
     given = {"text": "Ada Lovelace lived in Norway."}
     with client("tags with rules", "a label at a mask", "tags") as http:

@@ -100,6 +100,7 @@ def test_where_an_arm_helps_and_where_it_hurts() -> None:
     assert "| guided | 10 | 1 of 2 | ORG 0.60 → 0.50 (-0.10), PER 0.60 → 0.80 (+0.20) |" in text
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line_goes_on_where_it_was(
     run: Callable[..., Any], tiny_run: Callable[..., list[str]], tmp_path: Path, no_pictures: None
 ) -> None:

@@ -53,6 +53,7 @@ def sweep(run: Command, tiny_run: Callable[..., list[str]], no_pictures: None) -
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["median", "halving"])
 def test_a_hopeless_trial_ends_early_and_is_never_called_finished(
     sweep: Callable[..., Any], stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -57,6 +57,7 @@ def test_a_random_sweep_grows(sweep: Callable[..., Any], runs: Path) -> None:
     assert records_of(runs)[:2] == before
 
 
+@pytest.mark.slow
 def test_a_search_reaches_its_total_however_often_it_breaks_off(
     sweep: Callable[..., Any], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_perplexity_before_and_after_and_what_the_run_leaves(run: Run, tmp_path:
     assert len(masks("The [MASK] went to law.")) == 5
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_comes_to_the_same_end_and_keeps_the_scores_before(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

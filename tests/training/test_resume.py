@@ -38,6 +38,7 @@ def test_a_crash_at_any_step_changes_nothing(
     assert weights(train(overrides).folder) == whole
 
 
+@pytest.mark.slow
 def test_several_crashes_with_accumulated_gradients(
     tiny_run: Overrides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

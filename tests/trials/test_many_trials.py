@@ -34,6 +34,7 @@ def test_two_things_are_kept_at_most_and_none_outside() -> None:
     assert not are_many()
 
 
+@pytest.mark.slow
 def test_the_same_bits_as_in_a_process_of_its_own(
     tiny_run: Overrides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_another_backbone_under_the_same_path_is_loaded_anew(
     assert first != second
 
 
+@pytest.mark.slow
 def test_trials_draw_no_pictures_unless_asked(tiny_run: Overrides, tmp_path: Path) -> None:
     with many_trials():
         plain = train(tiny_run(f"run.folder={tmp_path}/plain")).folder

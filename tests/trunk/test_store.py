@@ -98,6 +98,7 @@ def test_a_full_disk_is_an_error_and_no_signal(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_make_an_entry_once(tmp_path: Path) -> None:
     work = (
         "import sys, time, pathlib; sys.path[:0] = ['tests/trunk', 'tests']\n"
