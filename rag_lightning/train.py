@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from rag_lightning.cli import run_job
+from rag_lightning.errors import UserError
 
 if TYPE_CHECKING:
     from rag_lightning.training.run import RunResult
@@ -28,6 +29,9 @@ def train(config: DictConfig | list[str] | None = None) -> "RunResult":
 
     if config is None or isinstance(config, list):
         config = compose("train", config or [])
+    if config.dry_run:
+        remedy = "In Python, rag_lightning.training.plan.make_plan tells what would run."
+        raise UserError("dry_run is of the command line", where="dry_run", remedy=remedy)
     return run(config)
 
 

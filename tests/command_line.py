@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from rag_lightning import compare, evaluate, label_efficiency, predict, sequence, train
+from rag_lightning.export import __main__ as export
 from rag_lightning.monitor import __main__ as monitor
 from rag_lightning.probe import __main__ as probe
 from rag_lightning.report import __main__ as report
 from rag_lightning.rules import __main__ as rules
+from rag_lightning.serve import __main__ as serve
 
 MAINS = {
     "train": train.main,
@@ -23,6 +25,8 @@ MAINS = {
     "probe": probe.main,
     "report": report.main,
     "monitor": monitor.main,
+    "export": export.main,
+    "serve": serve.main,
 }
 
 

@@ -25,9 +25,11 @@ from rag_lightning.data.options import SPLITS, DataConfig
 from rag_lightning.data.reading import Reading
 from rag_lightning.data.values import READ
 from rag_lightning.errors import UserError
+from rag_lightning.export.options import ExportConfig
 from rag_lightning.model.options import ModelConfig
 from rag_lightning.monitor.options import MonitorConfig
 from rag_lightning.retention.registry import chosen_methods
+from rag_lightning.serve.options import ServeConfig
 from rag_lightning.studies.comparison import trials_of as comparison_trials
 from rag_lightning.studies.label_efficiency import trials_of
 from rag_lightning.studies.options import ComparisonConfig, SequenceConfig, StudyConfig
@@ -98,7 +100,9 @@ def test_the_commands_of_the_header_compose(file: str) -> None:
             compose(name, overrides)
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report", "monitor"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "predict", "chat", "compare", "sequence", "report", "monitor", "export", "serve"]
+)
 def test_the_commands_of_help_compose(name: str) -> None:
     shown = yaml.safe_load((CONF / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["header"]
     lines = [line.strip() for line in shown.splitlines() if "python -m rag_lightning" in line]
@@ -143,6 +147,8 @@ def listed(values: Any, known: set[str], prefix: str = "") -> set[str]:
         ("chat", ChatConfig),
         ("report", ReportConfig),
         ("monitor", MonitorConfig),
+        ("export", ExportConfig),
+        ("serve", ServeConfig),
     ],  # fmt: skip
 )
 def test_the_schema_and_the_yaml_have_the_same_keys(name: str, schema: type[BaseModel]) -> None:
@@ -358,7 +364,7 @@ LABELLED: dict[str, tuple[Callable[[Path, str], None], str]] = {
         "HUM",
     ),
 }
-OF_TEXTS = ("classification_sample", "financial_sample", *LABELLED)
+OF_TEXTS = ("classification_sample", "financial_sample", "banking_sample", *LABELLED)
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)

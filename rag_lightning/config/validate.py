@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from rag_lightning.config.checks import TrainerArguments, check_end, check_finite, check_optimization, check_trainer
 from rag_lightning.config.compose import group_choices
 from rag_lightning.config.explain import options_of, unknown_key
+from rag_lightning.config.fingerprint import flatten
 from rag_lightning.config.targets import check_target
 from rag_lightning.errors import UserError
 
@@ -28,20 +29,24 @@ def to_plain(config: DictConfig, *, whole: bool = True) -> dict[str, Any]:
         UserError: for a value that is needed and missing, or is no finite number.
     """
     _refuse_bases(config)
-    config = DictConfig({key: config._get_node(key) for key in config if key != "hydra"})
+    keys = [str(key) for key in config if key != "hydra"]  # Hydra's own node needs more to be resolved
     try:
-        missing = OmegaConf.missing_keys(config)
-        if missing and whole:
-            key = sorted(missing)[0]
-            raise UserError(f"{key} is needed", where="command line", remedy=f"Add {key}=… to the command.")
-        plain = OmegaConf.to_container(config, resolve=True)
+        named = {key: _resolved(config, key) for key in keys}
     except OmegaConfBaseException as exception:
         reason = str(exception).splitlines()[0].rpartition("resolving interpolation: ")[2]
         raise UserError(reason, where="configuration", remedy="See --cfg job for the settings there are.") from None
-    assert isinstance(plain, dict)
-    named = {str(key): value for key, value in plain.items()}
+    if whole and (missing := sorted(key for key, value in flatten(named).items() if value == MISSING)):
+        raise UserError(f"{missing[0]} is needed", where="command line", remedy=f"Add {missing[0]}=… to the command.")
     check_finite(named)
     return named
+
+
+def _resolved(config: DictConfig, key: str) -> Any:
+    """What stands under a key of the root, as plain values."""
+    if OmegaConf.is_missing(config, key):
+        return MISSING
+    value = config[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _refuse_bases(config: DictConfig) -> None:

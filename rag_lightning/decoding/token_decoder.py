@@ -8,12 +8,12 @@ from torch import Tensor
 
 from rag_lightning.decoding.constraints import allowed_labels, transitions_for
 from rag_lightning.decoding.crf import LinearChainCRF, marginals
+from rag_lightning.decoding.vetoes import FORBIDDEN_COLUMN
 from rag_lightning.decoding.viterbi import penalties, viterbi
 from rag_lightning.tasks.outputs.token_labels import NO_WORD
 from rag_lightning.tasks.outputs.token_labels import decode as decode_each_word
 
 Decode = Callable[[Tensor, dict[str, Tensor]], dict[str, Any]]
-FORBIDDEN_COLUMN = "forbidden"
 
 
 def make_decode(labels: Sequence[str], constrain: bool, crf: LinearChainCRF | None = None) -> Decode:

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rag_lightning.encoding.batches import BatchPlan
 from rag_lightning.encoding.cache import EncodedSplit
+from rag_lightning.encoding.padding import padded
 from rag_lightning.trunk.states import PackedStates
 
 UNLABELLED = -100  # torch's default for labels that count in no loss
@@ -78,18 +79,12 @@ def pad_columns(columns: dict[str, list[Any]], padding: dict[str, int]) -> dict[
 
     Added is ``attention_mask``, of ``input_ids``.
     """
-    lengths = np.array([len(ids) for ids in columns["input_ids"]])
-    batch: dict[str, torch.Tensor] = {}
-    for name, rows in columns.items():
-        if name not in padding:
-            batch[name] = torch.tensor(rows)
-            continue
-        padded = np.full((len(rows), max(map(len, rows))), padding[name], dtype=np.int64)
-        for line, row in enumerate(rows):
-            padded[line, : len(row)] = row
-        batch[name] = torch.from_numpy(padded)
-    batch["attention_mask"] = torch.from_numpy((np.arange(lengths.max()) < lengths[:, None]).astype(np.int64))
-    return batch
+    arrays = padded({name: columns[name] for name in columns if name in padding or name == "input_ids"}, padding)
+    # What is not padded is left to torch, whose default for fractions is float32.
+    return {
+        name: torch.from_numpy(arrays[name]) if name in arrays else torch.tensor(columns[name])
+        for name in [*columns, "attention_mask"]
+    }
 
 
 def _views(chunk: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from rag_lightning.encoding.batches import by_budget
+from rag_lightning.encoding.budget import by_budget
 from rag_lightning.errors import UserError
 from rag_lightning.generation.options import GenerationOptions
 from rag_lightning.generation.steps import find_stop, read, seeds_of

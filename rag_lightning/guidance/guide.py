@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from rag_lightning.data.records import Record
-from rag_lightning.decoding.constraints import veto_masks
-from rag_lightning.decoding.token_decoder import FORBIDDEN_COLUMN
+from rag_lightning.decoding.vetoes import FORBIDDEN_COLUMN, veto_masks
 from rag_lightning.guidance.options import GuidanceConfig, Switch
 from rag_lightning.rules.engine import RuleEngine
 from rag_lightning.rules.marks import COLUMN, FeatureIndex, record_marks, split_columns

@@ -2,14 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from safetensors import safe_open
-from torch import nn
 
 from rag_lightning.errors import UserError
-from rag_lightning.guidance.equip import equipment_of
 from rag_lightning.guidance.guide import Guide
 from rag_lightning.guidance.options import GuidanceConfig
 from rag_lightning.report.files import dump_yaml
@@ -17,6 +14,9 @@ from rag_lightning.rules.load import load_rules
 from rag_lightning.template.demonstrations import Embed
 from rag_lightning.template.rendering import PLAIN, Rendering, saved_rendering
 from rag_lightning.template.verbalizer import Verbalizer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RULES = "rules.yaml"
 TEMPLATE = "template.json"
@@ -53,12 +53,16 @@ def load_verbalizer(folder: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def load_equipment(network: nn.Module, folder: Path) -> None:
+def load_equipment(network: "nn.Module", folder: Path) -> None:
     """Take the weights of what was added to a network (rule features, label meanings, transitions) from its folder.
 
     Raises:
         UserError: if the folder lacks some of them.
     """
+    from safetensors import safe_open  # what follows needs torch; the rest of this module does not
+
+    from rag_lightning.guidance.equip import equipment_of
+
     own = equipment_of(network)
     saved: dict[str, Any] = {}
     for file in sorted(folder.glob("*.safetensors")):

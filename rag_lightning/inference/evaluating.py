@@ -11,6 +11,7 @@ from rag_lightning.config.schema import EvaluateConfig
 from rag_lightning.config.validate import check_trainer_node, parse, to_plain
 from rag_lightning.console import is_rank_zero, say
 from rag_lightning.data.load import content_fingerprint
+from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.errors import UserError
 from rag_lightning.inference.backbone import take_backbone
@@ -21,8 +22,8 @@ from rag_lightning.report.write import write_report
 from rag_lightning.speed.accelerate import accelerate
 from rag_lightning.speed.precision import choose_precision
 from rag_lightning.training.build import accelerator_of, quiet
+from rag_lightning.training.devices import check_devices
 from rag_lightning.training.module import FineTuning
-from rag_lightning.training.plan import check_devices
 
 
 def evaluate_run(raw: DictConfig) -> dict[str, float]:
@@ -60,10 +61,19 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     return {f"{evaluation.split}/{key}": float(value) for key, value in evaluation.metrics.items()}
 
 
+def own_data(run: SavedRun) -> GuidedDataModule:
+    """The run's own data, divided as in training."""
+    return _of(run, run.config.data, None, run.config.batching.eval_tokens)
+
+
 def _data(run: SavedRun, config: EvaluateConfig) -> GuidedDataModule:
     # Other data are scored whole and as they are; the run's own are divided as in training.
     source, only = (run.config.data, None) if config.data is None else (config.data, config.split)
-    batching = run.config.batching.model_copy(update={"eval_tokens": config.eval_tokens})
+    return _of(run, source, only, config.eval_tokens)
+
+
+def _of(run: SavedRun, source: DataConfig, only: str | None, eval_tokens: int) -> GuidedDataModule:
+    batching = run.config.batching.model_copy(update={"eval_tokens": eval_tokens})
     types = run.task.rule_labels(run.labels)
     options = run.options.model_copy(update={"labels": types}) if hasattr(run.options, "labels") else run.options
     data = GuidedDataModule(

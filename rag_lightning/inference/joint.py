@@ -9,7 +9,7 @@ from rag_lightning.errors import UserError
 from rag_lightning.inference.predicting import GROUP, Predictor
 from rag_lightning.inference.saved import SavedRun
 from rag_lightning.metrics.relations import undirected
-from rag_lightning.tasks.relation import RelationOptions, arguments, complete, is_directed
+from rag_lightning.tasks.forms.relation import RelationOptions, arguments, complete, is_directed
 
 Entity = dict[str, Any]
 Pair = tuple[int, int]  # places in a text's list of entities

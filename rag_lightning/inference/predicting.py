@@ -15,7 +15,7 @@ from rag_lightning.config.schema import PredictConfig
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.data.records import Record
 from rag_lightning.data.shots import without_labels
-from rag_lightning.encoding.batches import by_budget
+from rag_lightning.encoding.budget import by_budget
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.errors import UserError
 from rag_lightning.inference.saved import SavedRun, load_run
@@ -67,9 +67,10 @@ class Predictor:
         run: the loaded run; its network is accelerated in place.
         tokens: padded tokens in a batch.
         device: auto, cpu, cuda …
+        accelerated: False leaves the network in float32, layer by layer, as transformers computes it.
     """
 
-    def __init__(self, run: SavedRun, tokens: int = 4096, device: str = "auto") -> None:
+    def __init__(self, run: SavedRun, tokens: int = 4096, device: str = "auto", *, accelerated: bool = True) -> None:
         self.run, self.task, self.tokens = run, run.task, tokens
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
@@ -79,12 +80,10 @@ class Predictor:
             raise UserError(
                 f"the device cannot be used ({str(error).splitlines()[0]})", where="device", remedy="Use device=cpu."
             ) from None
-        precision = str(run.config.trainer.get("precision", "auto"))
-        accelerate(run.network, run.config.speed, accelerator=self.device.type, precision=precision)
-        self.context = EncodingContext(
-            run.words, run.labels, run.options, run.config.encoding.overlap, run.rendering.render((), run.labels),
-            lambda record: run.guide.columns(record, run.labels), run.guide.column_names, run.config.generation,
-        )  # fmt: skip
+        if accelerated:
+            precision = str(run.config.trainer.get("precision", "auto"))
+            accelerate(run.network, run.config.speed, accelerator=self.device.type, precision=precision)
+        self.context = encoding_context(run)
 
     def answers(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """One answer per record, in order."""
@@ -111,6 +110,14 @@ class Predictor:
             batch = {name: tensor.to(self.device) for name, tensor in pad_columns(chosen, padding).items()}
             decoded.append(output.decode(output.forward(self.run.network, batch), batch))
         return output.assemble(records, decoded, self.run.labels)
+
+
+def encoding_context(run: SavedRun) -> EncodingContext:
+    """How a run's records are encoded in use."""
+    return EncodingContext(
+        run.words, run.labels, run.options, run.config.encoding.overlap, run.rendering.render((), run.labels),
+        lambda record: run.guide.columns(record, run.labels), run.guide.column_names, run.config.generation,
+    )  # fmt: skip
 
 
 def _inputs(config: PredictConfig, task: Task) -> Iterator[Record]:
@@ -165,7 +172,7 @@ def _lines(lines: Iterable[str], name: str, task: Task) -> Iterator[Record]:
                 yield _text(line, f"{name}:{number}", task)
                 continue
             raise UserError(f"not JSON ({error})", where=f"{name}:{number}", remedy="One object a line.") from None
-        yield _record(given, f"{name}:{number}", task)
+        yield read_record(given, f"{name}:{number}", task)
 
 
 def _text(line: str, where: str, task: Task) -> Record:
@@ -175,7 +182,12 @@ def _text(line: str, where: str, task: Task) -> Record:
         raise UserError(error.reason, where=where, remedy=error.remedy) from None
 
 
-def _record(given: Any, where: str, task: Task) -> Record:
+def read_record(given: Any, where: str, task: Task) -> Record:
+    """An object with what the task reads (and an ``id``, and what a template may show) as a record.
+
+    Raises:
+        UserError: if something is missing.
+    """
     if task.read_fields is not None and isinstance(given, dict):
         record: Record = task.read_fields(given, where)
     elif isinstance(given, dict) and isinstance(given.get("tokens"), list):

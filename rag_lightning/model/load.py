@@ -109,7 +109,7 @@ def _loaded(
     pooling = choose_pooling(folder, wanted, config, output_kind) if output_kind in TEXT_HEADS else "native"
     was_pooled = hasattr(wanted, CONFIG_KEY)
     drop_marker(wanted)
-    head = AutoModel if pooling != "native" else _head(output_kind, wanted.model_type)
+    head = AutoModel if pooling != "native" else head_class(output_kind, wanted.model_type)
     with torch.random.fork_rng(devices=[]), quiet():
         torch.default_generator.manual_seed(seed)
         network = _build(head, folder, wanted, config)
@@ -199,7 +199,8 @@ def window_length(config: PretrainedConfig, wanted: int | None = None) -> int:
     return wanted or min(limit, LONGEST_BY_DEFAULT)
 
 
-def _head(output_kind: str, model_type: str) -> Any:
+def head_class(output_kind: str, model_type: str) -> Any:
+    """The class of transformers that has this head."""
     if output_kind == "text":
         return AutoModelForSeq2SeqLM if is_seq2seq(model_type) else AutoModelForCausalLM
     return _HEADS[output_kind]

@@ -99,7 +99,7 @@ class PooledClassifier(nn.Module):
         """One vector a row, (rows, width) or for entities (rows, 2 x width), in float32."""
         if self.pooling == "entities":
             assert places is not None, "the output kind has to say where the entities are"
-            rows = torch.arange(len(hidden), device=hidden.device).unsqueeze(1)
+            rows = torch.arange(hidden.shape[0], device=hidden.device).unsqueeze(1)
             return hidden[rows, places].float().flatten(1)
         hidden = hidden.float()
         if self.pooling == "cls":

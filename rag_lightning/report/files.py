@@ -51,7 +51,7 @@ def dump_yaml(value: Any) -> str:
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """One JSON object a line."""
-    lines = (json.dumps(_finite(row), ensure_ascii=False, allow_nan=False) for row in rows)
+    lines = (_line(row) for row in rows)
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -91,6 +91,13 @@ def write_predictions(folder: Path, evaluations: list[Evaluation]) -> None:
         if evaluation.predictions:
             name = file_name("predictions", ".jsonl", evaluation, evaluations)
             write_jsonl(folder / name, evaluation.predictions)
+
+
+def _line(row: dict[str, Any]) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # a number that JSON has no form for; looking for one in every row takes longer than writing
+        return json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rag_lightning.config.inputs import noting_inputs, state_of
+from rag_lightning.config.inputs import noting_inputs, stat_of, state_of
+from rag_lightning.config.overrides import override
+from rag_lightning.config.recompose import recompose
 from rag_lightning.errors import UserError
 from rag_lightning.sweep.question import Trial
 from rag_lightning.sweep.record import Record
 from rag_lightning.training.folder import RunFolder
-from rag_lightning.training.plan import Plan
+from rag_lightning.training.plan import Plan, make_plan
 
 REASON = 2_000  # characters of an exception that are kept
+
+
+_REMEMBERED = 100  # plans
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,18 @@ class Planned:
 
     plan: Plan
     inputs: Mapping[str, tuple[int, int]]
+
+
+_planned: dict[tuple[str, ...], Planned] = {}
+
+
+def told_to(trial: Trial, sweep: str, *, force: bool) -> list[str]:
+    """What a trial's run is told beside its settings: names for dashboards, and whether to begin anew."""
+    name = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in trial.values.items())
+    typed = {word.partition("=")[0] for word in trial.overrides}
+    names = {"run.group": sweep, "run.name": name}
+    more = [override(key, value) for key, value in names.items() if key not in typed and value]
+    return [*more, "force=true"] if force else more
 
 
 def plan_trial(trial: Trial, more: Sequence[str] = ()) -> Planned:
@@ -36,12 +53,15 @@ def plan_trial(trial: Trial, more: Sequence[str] = ()) -> Planned:
     Raises:
         UserError: if it is refused.
     """
-    from rag_lightning.config.compose import compose
-    from rag_lightning.training.plan import make_plan
-
+    words = (*trial.overrides, *more)
+    known = _planned.pop(words, None)
+    if known is not None and all(stat_of(Path(path)) == state for path, state in known.inputs.items()):
+        return known  # planned before the sweep began, in this process
     with noting_inputs() as found:
-        plan = make_plan(compose("train", [*trial.overrides, *more]))
-    return Planned(plan, state_of(found))
+        planned = Planned(make_plan(recompose("train", words)), state_of(found))
+    if len(_planned) < _REMEMBERED:
+        _planned[words] = planned
+    return planned
 
 
 def new_record(trial: Trial, **more: Any) -> Record:

@@ -9,7 +9,7 @@ from rich.progress import track
 from rag_lightning.console import console, say
 from rag_lightning.errors import UserError
 from rag_lightning.sweep.order import LOGS, Order, claimed
-from rag_lightning.sweep.outcome import Planned, finished_record, plan_trial, planned_record, refused_record
+from rag_lightning.sweep.outcome import Planned, finished_record, plan_trial, planned_record, refused_record, told_to
 from rag_lightning.sweep.question import Trial
 from rag_lightning.sweep.record import Record, write_record
 from rag_lightning.training.folder import RunFolder
@@ -42,7 +42,7 @@ def look_ahead(order: Order, trials: Sequence[Trial], known: Mapping[str, Record
     last: Planned | None = None
     for trial in _with_bar(trials):
         try:
-            planned = plan_trial(trial)
+            planned = plan_trial(trial, told_to(trial, order.name, force=order.force))
         except UserError as mistake:
             records[trial.key] = refused_record(trial, mistake)
             if not dry:

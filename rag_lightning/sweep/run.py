@@ -78,6 +78,7 @@ def run_sweep(asked: Asked, send: Callable[[Order], Launch]) -> None:
     if asked.search is None:
         outlook = look_ahead(order, *sort_out(order, asked.trials, config.sweep.again), dry=False)
         say_outlook(order, outlook)
+        _refuse_if_all_are(outlook, order.total)
     else:
         sort_out_search(order)
         outlook = look_ahead(order, asked.trials, {}, dry=True)
@@ -108,7 +109,8 @@ def _show(asked: Asked, order: Order) -> None:
     if asked.search is None:
         known = sort_out(order, asked.trials, asked.config.sweep.again, dry=True)
     else:
-        say(f"a search of {asked.total:,} trials, which are chosen as it goes; for example:")
+        done = sum(is_settled(record, order) for record in read_records(order.path))
+        say(f"a search of {asked.total:,} trials, {done:,} of them done; they are chosen as it goes, for example:")
     outlook = look_ahead(order, *known, dry=True)
     say_outlook(order, outlook)
     say_trials(outlook, asked.trials)
@@ -137,11 +139,15 @@ def _question(asked: Asked, order: Order, outlook: Outlook) -> Question:
 
 def _search_order(order: Order, asked: Asked, outlook: Outlook) -> Order:
     """With what workers must know to ask for trials themselves."""
-    refused = [record for record in outlook.records.values() if record.state == "refused"]
-    if refused and len(refused) == len(outlook.records):
-        raise UserError(f"all {len(refused)} examples of the search are refused: {refused[0].reason}", where="sweep")
+    _refuse_if_all_are(outlook, len(asked.trials))
     say(f"search   {order.name}: {order.total:,} trials\n  folder   {order.folder}")
     return replace(order, search={**(asked.search or {}), "lower_is_better": outlook.lower_is_better})
+
+
+def _refuse_if_all_are(outlook: Outlook, total: int) -> None:
+    refused = [record for record in outlook.records.values() if record.state == "refused"]
+    if refused and len(refused) == total:
+        raise UserError(f"every trial is refused, such as this one: {refused[0].reason}")
 
 
 def _send_until_done(order: Order, waiting: Sequence[Trial], workers: int, launch: Launch) -> bool:

@@ -53,7 +53,7 @@ class WorkerStop(_Handlers):
     def _watch(self) -> None:
         while not self._left.wait(0.5):
             if self._file.exists():
-                os.kill(os.getpid(), signal.SIGTERM)  # a run in training hears it as it hears any other
+                os.kill(os.getpid(), signal.SIGINT)  # a run in training hears it as it hears any other
                 return
 
     def __enter__(self) -> "WorkerStop":

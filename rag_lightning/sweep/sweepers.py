@@ -17,6 +17,7 @@ from rag_lightning.sweep.draw import draw
 from rag_lightning.sweep.launchers import no_launcher
 from rag_lightning.sweep.order import Order
 from rag_lightning.sweep.question import Trial, Typed, product, read_typed, trials_of, with_seeds
+from rag_lightning.sweep.ranks import follow, leading, many_ranks
 from rag_lightning.sweep.run import Asked, Launch, run_sweep
 
 EXAMPLES = 8  # of a search, planned before it begins: what is refused shall show at once
@@ -41,14 +42,22 @@ class _SweeperOfRuns(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None and self.hydra_context is not None
+        if follow():
+            return
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         typed = read_typed(words, self.hydra_context.config_loader)
-        workers = self.workers or _at_once(self.config.hydra.launcher)
+        workers = 1 if many_ranks() > 1 else self.workers or _at_once(self.config.hydra.launcher)
+        launcher = str(self.config.hydra.runtime.choices["hydra/launcher"])
+        if many_ranks() > 1 and launcher != "basic":
+            raise UserError(
+                f"torchrun or srun made {many_ranks()} ranks, and hydra/launcher={launcher} would start more",
+                where="hydra/launcher",
+                remedy="Leave one of the two out.",
+            )
         trials, search, n_trials = self.ask(typed)
-        asked = Asked(
-            typed, {"sweeper": type(self).__name__, **self.way()}, self.config, trials, workers, search, n_trials
-        )
-        run_sweep(asked, self._send)
+        way = {"sweeper": type(self).__name__, **self.way()}
+        with leading():
+            run_sweep(Asked(typed, way, self.config, trials, workers, search, n_trials), self._send)
 
     def way(self) -> dict[str, Any]:
         """The settings that change which trials are asked for (not how many)."""

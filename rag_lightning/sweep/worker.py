@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rag_lightning.cli import Interrupted
-from rag_lightning.config.overrides import override
 from rag_lightning.console import said_into, say
 from rag_lightning.errors import UserError
 from rag_lightning.report.text import duration
@@ -27,9 +26,11 @@ from rag_lightning.sweep.outcome import (
     planned_record,
     refused_record,
     this_process,
+    told_to,
 )
 from rag_lightning.sweep.planning import shown
 from rag_lightning.sweep.question import Trial
+from rag_lightning.sweep.ranks import follow, leading, tell
 from rag_lightning.sweep.record import Record, read_record, write_record
 from rag_lightning.sweep.stopping import WorkerStop
 from rag_lightning.training.folder import Busy, RunFolder
@@ -87,6 +88,8 @@ def work(config: Any) -> WorkerEnd:
     Raises:
         UserError: if this machine does not see the sweep's folder.
     """
+    if follow():
+        return WorkerEnd(this_process(), stopped=False)
     folder = Path(config.sweep.folder)
     order = read_order(folder)
     try:
@@ -97,7 +100,7 @@ def work(config: Any) -> WorkerEnd:
             where=order.cwd,
             remedy="All machines of a sweep need one shared file system; begin it in a folder on it.",
         ) from None
-    with many_trials(), contextlib.closing(_source_of(order)) as source, WorkerStop(folder) as stop:
+    with many_trials(), leading(), contextlib.closing(_source_of(order)) as source, WorkerStop(folder) as stop:
         return WorkerEnd(this_process(), _work_off(order, source, stop))
 
 
@@ -152,9 +155,11 @@ def _do(trial: Trial, before: Record | None, order: Order, busy: dict[str, Path]
     say(f"[{trial.number + 1}/{order.total}] {shown(trial.values)}")
     record = new_record(trial, state="running", broken=broken)
     try:
-        planned = plan_trial(trial, _of_the_sweep(trial, order, force))
+        more = told_to(trial, order.name, force=force)
+        planned = plan_trial(trial, more)
         record = replace(planned_record(trial, planned, order.origin), state="running", broken=broken)
         write_record(order.path, record)
+        tell([*trial.overrides, *more])
         return _kept(order, _run(planned, record, order))
     except Busy:
         busy[trial.key] = Path(str(record.folder))
@@ -185,15 +190,6 @@ def _run(planned: Planned, record: Record, order: Order) -> Record:
         score, reason = watch.verdict
         return replace(record, state="hopeless", reason=reason, score=score, seconds=seconds)
     return finished_record(record, planned.plan)
-
-
-def _of_the_sweep(trial: Trial, order: Order, force: bool) -> list[str]:
-    """What a trial's run is told beside its settings: names for dashboards."""
-    name = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in trial.values.items())
-    names = {"run.group": order.name, "run.name": name}
-    typed = {word.partition("=")[0] for word in trial.overrides}
-    more = [override(key, value) for key, value in names.items() if key not in typed and value]
-    return [*more, "force=true"] if force else more
 
 
 def _kept(order: Order, record: Record) -> Record:

@@ -1,14 +1,15 @@
 """Text classification: records with ``text`` and one ``label``, or with any number of ``labels``."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_lightning.data.load import label_field
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.reading import Reading
-from rag_lightning.data.records import Record, Splits
+from rag_lightning.data.records import Splits
+from rag_lightning.tasks.forms.classification import answer, read_text
 from rag_lightning.tasks.label_scores import evaluate_labels
 from rag_lightning.tasks.label_sets import ClassWeights, check_known, in_order, known_labels, notes_on, weighted
 from rag_lightning.tasks.multi_label_scores import evaluate_label_sets
@@ -68,21 +69,6 @@ def fit(task: Task, options: ClassificationOptions, model_type: str) -> Task:
         evaluate=evaluate_label_sets if several else evaluate_labels,
         headline="micro_f1" if several else "accuracy",
     )
-
-
-def read_text(line: str) -> Record:
-    """A line of plain text as a record."""
-    return {"text": line}
-
-
-def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
-    """The label with its probability (or the labels), and the probabilities of all.
-
-    ``cut`` counts the tokens that found no room, if any.
-    """
-    text = record["text"] if "text" in record else " ".join(record["tokens"])
-    given = {"text": text, **{key: value for key, value in prediction.items() if key != "cut"}}
-    return {**given, "cut": prediction["cut"]} if prediction["cut"] else given
 
 
 TASK = Task(

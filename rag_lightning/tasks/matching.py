@@ -1,31 +1,29 @@
 """Pairs of texts: a label for each (entailment, paraphrase), how alike they are, or whether they belong together."""
 
-import json
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_lightning.data.load import label_field
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.reading import Reading
-from rag_lightning.data.records import Record, Splits
-from rag_lightning.data.text import shorten
+from rag_lightning.data.records import Splits
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import INTERFACES, families, is_seq2seq, supports
+from rag_lightning.tasks.forms.matching import answer, read_fields, read_text, text_of
 from rag_lightning.tasks.label_sets import ClassWeights, check_known, known_labels, notes_on, weighted
 from rag_lightning.tasks.outputs.class_weights import with_class_weights
 from rag_lightning.tasks.outputs.pair_retrieval import PAIR_RELATED, PAIR_RELATED_AMONG_ALL
 from rag_lightning.tasks.outputs.pair_vectors import PAIR_COSENT, PAIR_COSINE, PAIR_SOFTMAX, choose_line
 from rag_lightning.tasks.outputs.sequence_label import PAIR_LABEL
 from rag_lightning.tasks.outputs.value import VALUE
-from rag_lightning.tasks.pair_scores import evaluate_pairs, text_of, with_popularity
+from rag_lightning.tasks.pair_scores import evaluate_pairs, with_popularity
 from rag_lightning.tasks.positive import check_positive
 from rag_lightning.tasks.task import OutputKind, Prepared, Task
 
-BETWEEN = "|||"  # the two texts of a line
 RELATED = "related"  # the label of pairs that come without one
 BI_ENCODERS: dict[str, OutputKind] = {
     "softmax": PAIR_SOFTMAX, "cosent": PAIR_COSENT, "cosine": PAIR_COSINE, "in_batch": PAIR_RELATED,
@@ -235,53 +233,6 @@ def _scale(splits: Splits, options: MatchingOptions) -> list[str]:
 
 
 # --- in use ------------------------------------------------------------------------------------------------------
-
-
-def read_text(line: str) -> Record:
-    """Two texts with ``|||`` between them, or a JSON object with ``first`` and ``second``.
-
-    Raises:
-        UserError: for another form.
-    """
-    if line.lstrip().startswith("{"):
-        try:
-            given = json.loads(line)
-        except ValueError:
-            given = None
-        if isinstance(given, dict):
-            return read_fields(given, shorten(line))
-    parts = [part.strip() for part in line.split(BETWEEN)]
-    if len(parts) != 2:
-        raise _no_pair(shorten(line))
-    return read_fields({"first": parts[0], "second": parts[1]}, shorten(line))
-
-
-def read_fields(given: dict[str, Any], where: str) -> Record:
-    """The pair of an object with ``first`` and ``second``.
-
-    Raises:
-        UserError: if one of them is missing.
-    """
-    first, second = given.get("first"), given.get("second")
-    if not isinstance(first, str) or not isinstance(second, str):
-        raise _no_pair(where)
-    record = {"first": first, "second": second}
-    return {**record, "text": text_of(record)}
-
-
-def _no_pair(where: str) -> UserError:
-    return UserError(
-        "two texts are needed",
-        where=where,
-        remedy=f'Write FIRST {BETWEEN} SECOND, or {{"first": "…", "second": "…"}} in a line of a .jsonl file.',
-    )
-
-
-def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
-    """The texts, and the label with its probability or the score; ``cut`` counts tokens that found no room, if any."""
-    shown = {key: value for key, value in prediction.items() if key in ("label", "confidence", "scores", "score")}
-    given = {"first": record["first"], "second": record["second"], **shown}
-    return {**given, "cut": prediction["cut"]} if prediction["cut"] else given
 
 
 TASK = Task(

@@ -11,8 +11,9 @@ from rag_lightning.errors import UserError, nearest
 from rag_lightning.metrics.entities import AVERAGES, entity_scores, score_table
 from rag_lightning.metrics.tokens import tag_confusion, token_scores
 from rag_lightning.tasks.evaluation import Evaluation
+from rag_lightning.tasks.forms.ner import answer, entities_of, read_text
 from rag_lightning.tasks.outputs.token_labels import TOKEN_LABELS
-from rag_lightning.tasks.spans import spans_to_tags, tags_to_spans, words_with_offsets
+from rag_lightning.tasks.spans import spans_to_tags, words_with_offsets
 from rag_lightning.tasks.tag_schemes import detect_scheme, repair_iob2, to_iob2
 from rag_lightning.tasks.task import Prepared, Task
 
@@ -143,16 +144,6 @@ def _metrics(by_entity: dict[str, dict[str, float]], by_token: dict[str, dict[st
     return metrics
 
 
-def _entities(tokens: list[str], tags: list[str], confidence: list[float] | None) -> list[dict[str, Any]]:
-    found = []
-    for start, end, name in tags_to_spans(tags):
-        entity: dict[str, Any] = {"start": start, "end": end, "type": name, "text": " ".join(tokens[start:end])}
-        if confidence is not None:
-            entity["confidence"] = round(min(confidence[start:end]), 4)
-        found.append(entity)
-    return found
-
-
 def _prediction_row(record: Record, tags: list[str], confidence: list[float]) -> dict[str, Any]:
     return {
         "id": record["id"],
@@ -160,8 +151,8 @@ def _prediction_row(record: Record, tags: list[str], confidence: list[float]) ->
         "gold": record["tags"],
         "predicted": tags,
         "confidence": confidence,
-        "entities": _entities(record["tokens"], tags, confidence),
-        "gold_entities": _entities(record["tokens"], record["tags"], None),
+        "entities": entities_of(record["tokens"], tags, confidence),
+        "gold_entities": entities_of(record["tokens"], record["tags"], None),
     }
 
 
@@ -175,29 +166,6 @@ def _mistake(row: dict[str, Any]) -> dict[str, str]:
         "gold": spans(row["gold_entities"]),
         "predicted": spans(row["entities"]),
     }
-
-
-def read_text(line: str) -> Record:
-    """A line of plain text as words; their places in the text are kept for the answer."""
-    words = words_with_offsets(line)
-    return {
-        "text": line,
-        "tokens": [word for word, _, _ in words],
-        "offsets": [(start, end) for _, start, end in words],
-    }
-
-
-def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
-    """The entities found, with character places where the input was running text."""
-    tags, _ = repair_iob2(prediction["tags"])
-    entities = _entities(record["tokens"], tags, prediction["confidence"])
-    if "offsets" not in record:
-        return {"tokens": record["tokens"], "tags": tags, "confidence": prediction["confidence"], "entities": entities}
-    offsets, text = record["offsets"], record["text"]
-    for entity in entities:
-        start, end = offsets[entity["start"]][0], offsets[entity["end"] - 1][1]
-        entity.update(start=start, end=end, text=text[start:end])
-    return {"text": text, "entities": entities}
 
 
 TASK = Task(

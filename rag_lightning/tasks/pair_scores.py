@@ -19,11 +19,6 @@ _RANKING = ("map", "mrr", "ndcg@10", "recall@1", "recall@10")
 _MISTAKES_FROM = 0.1  # share of the scale
 
 
-def text_of(record: Record) -> str:
-    """Both texts of a pair as rules read them; no hit reaches over the line between."""
-    return f"{record['first']}\n{record['second']}"
-
-
 def with_popularity(splits: Splits, labels: Sequence[str], positive: str | None) -> Splits:
     """The records with ``popularity``, unless the data give it: how often the second text was right in train."""
     train = splits.get("train", [])

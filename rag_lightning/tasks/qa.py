@@ -1,6 +1,5 @@
 """Extractive question answering: records with ``question``, ``context`` and the ``answers`` that stand in it."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,14 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag_lightning.data.reading import Reading
 from rag_lightning.data.records import Record, Splits
 from rag_lightning.decoding.answers import N_BEST, THRESHOLD
-from rag_lightning.errors import UserError
 from rag_lightning.metrics.answers import answer_scores, best_thresholds, exact_match, f1
 from rag_lightning.tasks.evaluation import Evaluation, Table
+from rag_lightning.tasks.forms.qa import BETWEEN, answer, read_fields, read_text
 from rag_lightning.tasks.outputs.span import LONGEST, SPAN, decode
 from rag_lightning.tasks.task import Prepared, Task
 
-BETWEEN = "|||"  # stands between question and text in a line
-_FORM = f'"Who wrote it? {BETWEEN} Ada wrote it.", or {{"question": "…", "context": "…"}}'
 _ASKING = regex.compile(r"\b(who|whom|whose|when|where|what|which|why|how)\b", regex.IGNORECASE)
 _LETTER = regex.compile(r"\p{L}")
 _IDEOGRAPH = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]")
@@ -237,50 +234,6 @@ def _evaluation_notes(predictions: Sequence[dict[str, Any]]) -> list[str]:
         f"No answer is given where ln P(no answer) - ln P(best answer) exceeds {threshold:.3f}, "
         "the threshold with the best F1 on validation."
     ]
-
-
-def read_text(line: str) -> Record:
-    """``question ||| text``, or a JSON object, as a record.
-
-    Raises:
-        UserError: for another line.
-    """
-    if line.lstrip().startswith("{"):
-        try:
-            return read_fields(json.loads(line), "text")
-        except ValueError as error:
-            raise UserError(f"not JSON ({error})", where="text", remedy=f"Write {_FORM}.") from None
-    question, between, text = line.partition(BETWEEN)
-    if line.strip() and not between:
-        raise UserError(
-            "a question and the text that answers it are needed",
-            where="text",
-            remedy=f"Write {_FORM}; a file of these is given as input=FILE.jsonl.",
-        )
-    return {"question": question.strip(), "text": text.strip()}
-
-
-def read_fields(given: dict[str, Any], where: str) -> Record:
-    """``{"question", "context"}`` as a record.
-
-    Raises:
-        UserError: if one of them is missing or no text.
-    """
-    question, text = given.get("question"), given.get("context", given.get("text"))
-    if not isinstance(question, str) or not isinstance(text, str):
-        missing = "context" if isinstance(question, str) else "question"
-        raise UserError(f"an input needs a {missing}, which is a text", where=where, remedy=f"Write {_FORM}.")
-    return {"question": question, "text": text}
-
-
-def answer(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
-    """The answer, its probability and place (characters of the context, end exclusive), and the likeliest ones.
-
-    Where the model may be silent, ``no_answer`` is the probability that the text has no answer.
-    """
-    names = ("answer", "confidence", "start", "end", "n_best")
-    given = {"question": record["question"], **{name: prediction[name] for name in names}}
-    return given if prediction["threshold"] is None else {**given, "no_answer": prediction["no_answer"]}
 
 
 TASK = Task(

@@ -10,15 +10,12 @@ from torch import Tensor, nn
 from rag_lightning.data.options import DataConfig
 from rag_lightning.data.reading import Reading
 from rag_lightning.data.records import Record, Splits
-from rag_lightning.encoding.render import Render
-from rag_lightning.encoding.words import WordEncoder
-from rag_lightning.generation.options import GREEDY, GenerationOptions
+from rag_lightning.encoding.context import Columns, EncodingContext
 from rag_lightning.guidance.features import guided_logits
 from rag_lightning.rules.ruleset import RuleSet
 from rag_lightning.tasks.evaluation import Evaluation
 from rag_lightning.template.options import TemplateConfig
 
-Columns = dict[str, list[Any]]
 Batch = dict[str, Tensor]
 # Output kinds whose labels rules can vote for, and that learn from weak labels and from their own answers.
 OF_NAMED_LABELS = ("token_labels", "sequence_label")
@@ -40,35 +37,6 @@ def with_known_labels(options: Any, labels: Sequence[str]) -> Any:
     return options.model_copy(update={"labels": list(labels)})
 
 
-def _no_columns(record: Record) -> dict[str, list[int]]:
-    return {}
-
-
-@dataclass(frozen=True)
-class EncodingContext:
-    """What an output kind needs to turn records into numbers.
-
-    Attributes:
-        words: the word encoder of the backbone's tokenizer.
-        labels: the label names; a label's id is its place.
-        options: the task's options.
-        overlap: share of a window that the next one repeats.
-        render: the hook for templates and rules: a record as segments; its data slot carries the labels.
-        word_columns: further columns with a number for each word of a record, such as the marks of rules.
-        word_column_names: the columns that it gives.
-        generation: how text is written, where the output kind writes.
-    """
-
-    words: WordEncoder
-    labels: tuple[str, ...]
-    options: Any
-    overlap: float
-    render: Render
-    word_columns: Callable[[Record], dict[str, list[int]]] = _no_columns
-    word_column_names: Sequence[str] = ()
-    generation: GenerationOptions = GREEDY
-
-
 @dataclass(frozen=True)
 class OutputKind:
     """A shape of answer, such as a label for every token, with all that depends on this shape only.
@@ -85,6 +53,8 @@ class OutputKind:
             missing or doubled.
         forward: ``(network, batch)`` -> the outputs that ``loss`` and ``decode`` take.
         head: the key in the table of model heads, if it is not the name.
+        shape: what answers without torch, a place in ``rag_lightning/export/shapes``, such as ``words.TAGS``; empty:
+            nothing, and the kind is not exported.
         equip: ``(kind, network, context)`` -> the kind with what it needs of the loaded network, such as the closure
             that lets it write; None: nothing.
     """
@@ -97,6 +67,7 @@ class OutputKind:
     assemble: Callable[[Sequence[Record], Sequence[dict[str, Any]], tuple[str, ...]], list[Any]]
     forward: Callable[[nn.Module, Batch], Any] = guided_logits
     head: str = ""
+    shape: str = ""
     equip: Callable[["OutputKind", Any, EncodingContext], "OutputKind"] | None = None
 
     def __post_init__(self) -> None:

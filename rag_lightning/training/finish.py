@@ -87,9 +87,10 @@ def validation_score(plan: Plan, parts: Parts) -> float:
 def evaluate_splits(parts: Parts) -> list[Evaluation]:
     """Validation, then test, each example once."""
     trainer, module = parts.trainer, parts.module
-    trainer.validate(module, dataloaders=parts.data.val_dataloader(), verbose=False)
-    if "test" in parts.data.splits:
-        trainer.test(module, dataloaders=parts.data.test_dataloader(), verbose=False)
+    with parts.trunk.in_its_threads():
+        trainer.validate(module, dataloaders=parts.data.val_dataloader(), verbose=False)
+        if "test" in parts.data.splits:
+            trainer.test(module, dataloaders=parts.data.test_dataloader(), verbose=False)
     return [module.evaluations[split] for split in ("validation", "test") if split in module.evaluations]
 
 

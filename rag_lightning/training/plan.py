@@ -16,7 +16,6 @@ from rag_lightning.config.schema import TrainConfig
 from rag_lightning.config.validate import to_plain, validate_train
 from rag_lightning.data.fields import for_task
 from rag_lightning.data.load import content_fingerprint
-from rag_lightning.errors import UserError
 from rag_lightning.general_text.passages import READING as GENERAL_TEXT
 from rag_lightning.guidance.checks import (
     check_guidance,
@@ -44,13 +43,12 @@ from rag_lightning.tasks.registry import get_task
 from rag_lightning.tasks.task import Task
 from rag_lightning.template.build import check_template, has_mask
 from rag_lightning.template.rendering import Rendering, rendering_of
-from rag_lightning.trials import in_multirun
+from rag_lightning.training.devices import check_devices
 from rag_lightning.tuning.options import TuningConfig, idle_settings
 from rag_lightning.tuning.way import check_tuning
 
 # Groups whose choice changes what is measured, not the run: probe itself, and data@probe.….
 _PROBING = re.compile(r"(.*@)?probe(\.|$)")
-MANY_PROCESSES = ("ddp", "fsdp", "deepspeed")
 
 
 @dataclass(frozen=True)
@@ -248,45 +246,3 @@ def _shown(key: str, value: Any) -> str:
 
 def _file_name(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in text.rpartition("/")[2]).strip(".-")[:40] or "model"
-
-
-def check_devices(trainer: dict[str, Any]) -> None:
-    """Refuse devices that are not there, and subprocess launching inside a sweep.
-
-    Raises:
-        UserError: with what to do instead.
-    """
-    import torch
-
-    if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UserError(
-            "no GPU can be used on this machine",
-            where="trainer.accelerator",
-            remedy="Choose trainer=cpu or trainer=auto.",
-        )
-    for key in ("limit_val_batches", "limit_test_batches", "fast_dev_run", "overfit_batches"):
-        value = trainer.get(key)
-        # A bare 1 is one batch, 1.0 is all of them.
-        whole = value is None or (isinstance(value, float) and value == 1.0 if key.startswith("limit") else not value)
-        if not whole:
-            raise UserError(
-                "an evaluation counts every example once and cannot be cut off by batches",
-                where=f"trainer.{key}",
-                remedy="Use fewer examples instead: data.limit.validation=100 data.limit.train=100.",
-            )
-    if in_multirun() and _launches_processes(trainer):
-        raise UserError(
-            "Lightning's own process launcher cannot be used inside a sweep: every rank would run the sweep again",
-            where="trainer.strategy",
-            remedy="Use one process per device (trainer=cpu or trainer=gpu; the sweep's launcher is the parallelism), "
-            "or trainer.strategy=ddp_spawn, or start the ranks by torchrun, srun or submitit.",
-        )
-
-
-def _launches_processes(trainer: dict[str, Any]) -> bool:
-    strategy = str(trainer.get("strategy"))
-    if not strategy.startswith(MANY_PROCESSES) or "spawn" in strategy or "notebook" in strategy:
-        return False
-    if any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "GROUP_RANK")):
-        return False
-    return trainer.get("devices") not in (1, "1")

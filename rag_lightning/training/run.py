@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from rag_lightning.cli import Interrupted
 from rag_lightning.console import is_rank_zero, say
@@ -145,7 +146,8 @@ def _do(plan: Plan, folder: RunFolder, watch: Watch | None) -> RunResult:
                 say(f"  resuming from {point.name}")
             untrained = scores_before(plan.task, parts, folder)
             say_before(plan)
-            _learn(plan, parts, stop, point)
+            with parts.trunk.in_its_threads():
+                _learn(plan, parts, stop, point)
             metrics = finish(plan, folder, parts, before + time.monotonic() - began, untrained)
         state = {"state": "finished", "metrics": metrics}
     except Interrupted as stopped:
@@ -171,6 +173,8 @@ def _score(plan: Plan, metrics: dict[str, float]) -> float | None:
 def _learn(plan: Plan, parts: Parts, stop: GracefulStop, point: Path | None) -> None:
     try:
         learn(plan, parts, stop, point)
+    except SIGTERMException:  # Lightning was quicker than our own stop after the epoch's last batch
+        raise Interrupted("by SIGTERM; the same command again goes on from the last resume point") from None
     except SystemExit as error:  # Lightning's way with a second Ctrl-C
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None

@@ -11,6 +11,8 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,13 +28,14 @@ from rag_lightning.console import is_rank_zero, say
 from rag_lightning.encoding.cache import EncodedSplit
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.encoding.loader import EncodedDataset
-from rag_lightning.model.interface import ROW_HEADS
+from rag_lightning.model.interface import ROW_HEADS, layers_of
 from rag_lightning.report.files import write_json
 from rag_lightning.report.text import duration
 from rag_lightning.speed.precision import layer_dtype
 from rag_lightning.tasks.task import Task
+from rag_lightning.training.devices import MANY_PROCESSES
 from rag_lightning.training.optimization import steps_of_epoch, total_steps
-from rag_lightning.training.plan import MANY_PROCESSES, Plan
+from rag_lightning.training.plan import Plan
 from rag_lightning.trials import are_many
 from rag_lightning.trunk.begin import Beginning, begins
 from rag_lightning.trunk.make import Maker, fill, lengths_of, starts
@@ -55,11 +58,23 @@ class Trunk:
     Attributes:
         beginning: how the network begins above them; None: they are computed.
         note: a sentence for the user, empty where there is nothing to say; ``is_refusal``: it was asked for in vain.
+        threads: of torch while the network learns and answers; None: as many as there are.
     """
 
     beginning: Beginning | None = None
     note: str = ""
     is_refusal: bool = False
+    threads: int | None = None
+
+    @contextmanager
+    def in_its_threads(self) -> Iterator[None]:
+        """Within the block torch computes with as many threads as pay."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 class _Unusable(Exception):
@@ -182,7 +197,12 @@ def _made(
     size = sum(shape.size for shape in shapes.values())
     how = "found" if found else f"made in {duration(time.monotonic() - began)}"
     depth = f"{plan.frozen_layers} layer{'s' if plan.frozen_layers > 1 else ''}"
-    return Trunk(maker.beginning, f"cache: {depth} of {examples:,} examples, {size / _MB:,.1f} MB, {how}")
+    # A head's products are too small to be divided: threads would wait for each other most of the time.
+    alone = (
+        plan.frozen_layers == len(layers_of(network)) and device.type == "cpu" and plan.config.speed.threads == "auto"
+    )
+    said = f"cache: {depth} of {examples:,} examples, {size / _MB:,.1f} MB, {how}"
+    return Trunk(maker.beginning, said, threads=1 if alone else None)
 
 
 def _dtype(maker: Maker, dataset: EncodedDataset, row: int) -> torch.dtype:

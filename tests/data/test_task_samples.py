@@ -58,6 +58,20 @@ def test_the_financial_sample_is_balanced(data_config):
     assert "CC0 1.0" in (SAMPLES / "financial" / "README.md").read_text("utf-8")
 
 
+def test_the_banking_sample_is_balanced_and_what_is_out_of_scope_is_apart(data_config):
+    splits = load_splits(data_config("banking_sample"), 1, TEXTS).splits
+    for records, each in zip(splits.values(), (8, 3, 3), strict=True):
+        counts = Counter(record["label"] for record in records)
+        assert len(counts) == 12 and set(counts.values()) == {each}
+    outside = [
+        json.loads(line) for line in (SAMPLES / "banking" / "out_of_scope.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert len(outside) == 40 and not any("label" in row for row in outside)
+    records = [record for records in splits.values() for record in records] + outside
+    assert len(set(groups_of([{**record, "split": 0} for record in records]))) == 208
+    assert "CC0 1.0" in (SAMPLES / "banking" / "README.md").read_text("utf-8")
+
+
 def test_pairs_and_relations_are_balanced(splits):
     for records in splits("matching").values():
         assert len(set(Counter(record["label"] for record in records).values())) == 1

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rag_lightning.decoding.constraints import veto_masks
 from rag_lightning.decoding.crf import LinearChainCRF
 from rag_lightning.decoding.token_decoder import left_aligned, make_crf_loss, make_decode
+from rag_lightning.decoding.vetoes import veto_masks
 from rag_lightning.tasks.outputs import token_labels
 from rag_lightning.tasks.tag_schemes import repair_iob2
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from sequences import all_scores, random_case
 
-from rag_lightning.decoding.constraints import allowed_labels, entity_types, transitions_for, veto_masks
+from rag_lightning.decoding.constraints import allowed_labels, transitions_for
+from rag_lightning.decoding.vetoes import entity_types, veto_masks
 from rag_lightning.decoding.viterbi import penalties, viterbi
 from rag_lightning.errors import UserError
 from rag_lightning.rules.hits import Hit, hit_to_json

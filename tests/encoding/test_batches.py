@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rag_lightning.encoding.batches import BatchPlan, by_budget
+from rag_lightning.encoding.batches import BatchPlan
+from rag_lightning.encoding.budget import by_budget
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=500)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from sweeps import records_of, states, sweep_folder
 
@@ -61,8 +60,7 @@ def test_joblib_with_a_killed_worker(tiny_run: Tiny, tmp_path: Path) -> None:
     assert sweep.returncode == 0, told
     assert states(runs) == ["finished"] * 6
     assert told.strip().splitlines()[-1] == "6 trials: 6 finished"
-    workers = {record.worker for record in records_of(runs)}
-    assert len(workers) >= 2 and not any(worker.endswith(f":{killed}") for worker in workers) or len(workers) >= 3
+    assert sum(record.broken for record in records_of(runs)) >= 1, "a trial of the killed worker was taken up again"
 
 
 @pytest.mark.slow
@@ -74,7 +72,7 @@ def test_sigterm_ends_all_workers_in_order(tiny_run: Tiny, tmp_path: Path) -> No
     os.kill(sweep.pid, signal.SIGTERM)
     told, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == 130, told
-    assert states(runs) == ["stopped", "stopped"]
+    assert [(record.state, record.reason) for record in records_of(runs) if record.state != "stopped"] == []
     assert "the same command again goes on" in told
 
 
@@ -133,12 +131,11 @@ def test_a_ray_cluster_loses_a_node_in_the_middle(
     sweep = begun([*words, *own], tmp_path, RAY_AUTH_MODE="disabled")
     runs = tmp_path / "runs"
     wait_for(lambda: len(at_work(runs)) == 2)
-    before = {pid for pid in at_work(runs) if psutil.pid_exists(pid)}
     kill_second()
     told, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, told
     assert states(runs) == ["finished"] * 8
-    assert len(before) == 2
+    assert sum(record.broken for record in records_of(runs)) >= 1, "a trial of the killed node was taken up again"
 
 
 def test_the_extras_name_what_the_launchers_need() -> None:

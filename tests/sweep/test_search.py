@@ -90,6 +90,13 @@ def test_a_search_reaches_its_total_however_often_it_breaks_off(
     assert len(records_of(runs)) == 6
 
 
+def test_a_dry_run_of_a_search_shows_examples(sweep: Callable[..., Any], runs: Path) -> None:
+    outcome = sweep("optuna", LR, "tuning.frozen_layers=0,9", "hydra.sweeper.n_trials=6", "dry_run=true")
+    assert "a search of 6 trials, 0 of them done" in outcome.out
+    assert "this BERT model has 2" in outcome.out and "would run" in outcome.out
+    assert not runs.exists()
+
+
 def test_a_search_goes_on_after_failures(
     sweep: Callable[..., Any], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +128,7 @@ def test_changed_data_end_a_search(sweep: Callable[..., Any], tmp_path: Path) ->
         (["optimizer.lr=1e-3"], "nothing is swept"),
         (["optimizer.lr=interval(1,0)"], "no range"),
         (["optimizer.lr=tag(log, interval(0,1))"], "low > 0"),
-        (["tuning.frozen_layers=7,8", "hydra.sweeper.n_trials=2"], "all 2 examples of the search are refused"),
+        (["tuning.frozen_layers=7,8", "hydra.sweeper.n_trials=2"], "every trial is refused"),
         (["seed=1,2", "hydra.sweeper.seeds=[1,2]"], "swept twice"),
     ],
 )

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from rag_lightning.data.records import Record
+from rag_lightning.decoding.vectors import LINE
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.encoding.render import Segment, render_plain
+from rag_lightning.encoding.rows.separate_texts import encode_sides, sides
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.model.tokenizer import load_tokenizer
@@ -20,14 +22,11 @@ from rag_lightning.rules.marks import FeatureIndex, record_marks
 from rag_lightning.tasks.matching import TASK, MatchingOptions
 from rag_lightning.tasks.outputs.pair_retrieval import PAIR_RELATED, PAIR_RELATED_AMONG_ALL, in_batch_loss
 from rag_lightning.tasks.outputs.pair_vectors import (
-    LINE,
     PAIR_COSENT,
     Vectors,
     choose_line,
     cosent_loss,
     cosine_loss,
-    encode_sides,
-    sides,
     vectors,
 )
 from rag_lightning.tasks.outputs.sequence_label import PAIR_LABEL

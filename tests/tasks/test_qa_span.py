@@ -16,11 +16,12 @@ from rag_lightning.data.records import Record
 from rag_lightning.decoding.answers import assemble
 from rag_lightning.encoding.loader import pad_columns
 from rag_lightning.encoding.render import Segment, example_segments, render_plain
+from rag_lightning.encoding.rows.spans import IGNORED, NO_ANSWER, TEXT, encode
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
 from rag_lightning.model.interface import INTERFACES, supports
 from rag_lightning.model.tokenizer import load_tokenizer
-from rag_lightning.tasks.outputs.span import IGNORED, NO_ANSWER, SPAN, TEXT, decode, encode, forward, loss
+from rag_lightning.tasks.outputs.span import SPAN, decode, forward, loss
 from rag_lightning.tasks.qa import QaOptions
 from rag_lightning.tasks.task import EncodingContext
 

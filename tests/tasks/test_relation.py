@@ -14,7 +14,8 @@ from rag_lightning.errors import UserError
 from rag_lightning.rules.engine import RuleEngine
 from rag_lightning.rules.load import load_rules
 from rag_lightning.tasks.entity_marks import read_tagged
-from rag_lightning.tasks.relation import TASK, RelationOptions, arguments, evaluate
+from rag_lightning.tasks.forms.relation import RelationOptions, arguments
+from rag_lightning.tasks.relation import TASK, evaluate
 
 A, B, OTHER = "Made(e1,e2)", "Made(e2,e1)", "Other"
 TYPES = {"PER": "person"}

@@ -33,8 +33,8 @@ def test_a_sweep_with_its_own_launcher_is_refused(tiny_run: Overrides) -> None:
     command = [*tiny_run("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"), "seed=1,2", "-m"]
     done = subprocess.run([sys.executable, "-m", "rag_lightning.train", *command], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "ddp_spawn" in done.stderr
-    assert "torchrun" in done.stderr
+    assert "srun -n 4" in done.stderr
+    assert "torchrun --nproc-per-node 4" in done.stderr
     assert "one process per device" in done.stderr
     assert "Traceback" not in done.stderr
 

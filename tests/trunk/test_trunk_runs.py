@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tiny import sample_overrides
 
 from rag_lightning.train import train
 from rag_lightning.training import trunk
+from rag_lightning.training.module import FineTuning
 from rag_lightning.training.trunk import CHOICE
 from rag_lightning.trials import many_trials
 from rag_lightning.trunk.begin import Beginning
@@ -222,3 +224,21 @@ def test_one_epoch_alone_computes_and_a_sweep_of_it_keeps(tiny_run: Overrides, _
     with many_trials():
         train(overrides)
     assert entries(_own_cache)
+
+
+@pytest.mark.parametrize(("frozen", "threads"), [("all", 1), ("1", 2)])
+def test_a_head_alone_learns_in_one_thread(
+    frozen: str, threads: int, tiny_run: Overrides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+    step = FineTuning.training_step
+
+    def note(self: FineTuning, *arguments: Any) -> torch.Tensor:
+        seen.add(torch.get_num_threads())
+        return step(self, *arguments)
+
+    monkeypatch.setattr(FineTuning, "training_step", note)
+    torch.set_num_threads(2)
+    train(tiny_run(f"tuning.frozen_layers={frozen}"))
+    assert seen == {threads}
+    assert torch.get_num_threads() == 2

@@ -105,7 +105,7 @@ def read_at_mask(network: PreTrainedModel, mask_id: int, labels: Sequence[str]) 
         input_ids = kwargs["input_ids"] if kwargs.get("input_ids") is not None else args[0]
         place = (input_ids == mask_id).int().argmax(dim=1)
         hidden = output.last_hidden_state
-        rows = torch.arange(len(hidden), device=hidden.device)
+        rows = torch.arange(hidden.shape[0], device=hidden.device)
         output.last_hidden_state = hidden[rows, place].unsqueeze(1)
         return output
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from rag_lightning.data.records import Record
-from rag_lightning.tasks.outputs.sequence_label import IGNORED, answered_once, encode_inputs
+from rag_lightning.decoding.several_labels import assemble
+from rag_lightning.encoding.rows.texts import IGNORED, encode_inputs
 from rag_lightning.tasks.task import Columns, EncodingContext, OutputKind
 
 PROBLEM = "multi_label_classification"  # what the heads of transformers, and its pipeline, call it
@@ -52,31 +52,6 @@ def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def assemble(
-    records: Sequence[Record], decoded: Sequence[dict[str, Any]], labels: tuple[str, ...], threshold: float = 0.5
-) -> list[dict[str, Any]]:
-    """Per record ``{"labels", "scores": {label: probability}, "cut"}``, the likeliest labels first.
-
-    Args:
-        threshold: the probability from which a text has a label.
-
-    Raises:
-        RuntimeError: if a text has no answer or several (a defect, never to be passed over).
-    """
-    found = answered_once(records, decoded, {"probability": len(labels), "cut": 1})
-    answers = []
-    for row, cut in zip(found["probability"], found["cut"][:, 0], strict=True):
-        scores = {labels[i]: float(row[i]) for i in np.argsort(-row, kind="stable")}
-        answers.append(
-            {
-                "labels": [label for label, score in scores.items() if score >= threshold],
-                "scores": {label: round(score, 4) for label, score in scores.items()},
-                "cut": int(cut),
-            }
-        )
-    return answers
-
-
 def _name_the_problem(kind: OutputKind, network: Any, context: EncodingContext) -> OutputKind:
     network.config.problem_type = PROBLEM
     return kind
@@ -90,6 +65,7 @@ MULTI_LABEL = OutputKind(
     decode=decode,
     assemble=assemble,
     head="sequence_label",
+    shape="texts.LABELS",
     equip=_name_the_problem,
 )
 

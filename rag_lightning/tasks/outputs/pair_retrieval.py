@@ -6,20 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from rag_lightning.data.records import Record
+from rag_lightning.decoding.vectors import assemble_similarity, is_related
 from rag_lightning.tasks.outputs.pair_vectors import SHARPNESS, Vectors, encode_sides, vectors
-from rag_lightning.tasks.outputs.sequence_label import answered_once
 from rag_lightning.tasks.task import Batch, Columns, EncodingContext, OutputKind
-
-
-def is_related(record: Record, labels: Sequence[str]) -> bool:
-    """Whether a pair belongs together: it has the last one of the labels, or none because all do."""
-    return record.get("label") in (None, labels[-1])
 
 
 def _encode_related(records: Sequence[Record], first: int, context: EncodingContext) -> Columns:
@@ -58,52 +52,9 @@ def _decode_vectors(outputs: Vectors, batch: Batch) -> dict[str, Any]:
     return {**numbers, "first": first, "second": second}
 
 
-def _assemble_similarity(
-    records: Sequence[Record], decoded: Sequence[dict[str, Any]], labels: tuple[str, ...], among_all: bool = False
-) -> list[dict[str, Any]]:
-    """Per record ``{"score", "cut"}``, the cosine; with ``among_all`` also ``better`` and ``equal``, which count the
-    second texts of other pairs that are more alike to the first text, or as much, what belongs to it left out, ``of``
-    so many."""
-    width = decoded[0]["first"].shape[1] if decoded else 1
-    found = answered_once(records, decoded, {"first": width, "second": width, "cut": 1})
-    cosines = (found["first"] * found["second"]).sum(axis=1)
-    answers = [
-        {"score": round(float(cosine), 4), "cut": int(cut)}
-        for cosine, cut in zip(cosines, found["cut"][:, 0], strict=True)
-    ]
-    if among_all:
-        ranks = _ranks(records, found["first"], found["second"], labels)
-        answers = [{**answer, **rank} for answer, rank in zip(answers, ranks, strict=True)]
-    return answers
-
-
-def _ranks(
-    records: Sequence[Record], first: np.ndarray, second: np.ndarray, labels: Sequence[str]
-) -> list[dict[str, int]]:
-    places: dict[str, int] = {}  # each second text once
-    for row, record in enumerate(records):
-        places.setdefault(record["second"], row)
-    column = {text: number for number, text in enumerate(places)}
-    candidates = second[list(places.values())]
-    right: dict[str, set[int]] = {}
-    for record in records:
-        if is_related(record, labels):
-            right.setdefault(record["first"], set()).add(column[record["second"]])
-    ranks = []
-    for row, record in enumerate(records):
-        own = column[record["second"]]
-        scores = candidates @ first[row]
-        others = np.ones(len(candidates), dtype=bool)
-        others[[own, *right.get(record["first"], ())]] = False
-        # Copies differ by rounding: what is as alike to seven digits is equal.
-        better, least = (int((scores[others] > scores[own] + margin).sum()) for margin in (1e-7, -1e-7))
-        ranks.append({"better": better, "equal": least - better, "of": int(others.sum())})
-    return ranks
-
-
 # Whether the texts of each pair belong together.
 PAIR_RELATED = OutputKind(
     name="pair_vectors", encode=_encode_related, padding={}, loss=in_batch_loss, decode=_decode_vectors,
-    assemble=_assemble_similarity, forward=vectors, head="vectors",
+    assemble=assemble_similarity, forward=vectors, head="vectors", shape="vectors.RELATED",
 )  # fmt: skip
-PAIR_RELATED_AMONG_ALL = replace(PAIR_RELATED, assemble=partial(_assemble_similarity, among_all=True))
+PAIR_RELATED_AMONG_ALL = replace(PAIR_RELATED, assemble=partial(assemble_similarity, among_all=True))

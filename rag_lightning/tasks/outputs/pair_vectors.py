@@ -15,16 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rag_lightning.data.records import Record
-from rag_lightning.encoding.segments import encode_segments, shorten
+from rag_lightning.decoding.vectors import LINE, assemble_scores
+from rag_lightning.encoding.rows.separate_texts import encode_sides
+from rag_lightning.encoding.rows.texts import labelled
 from rag_lightning.model.pair_head import NAME as HEAD
 from rag_lightning.model.pair_head import PairHead
 from rag_lightning.model.pooling import masked_mean
-from rag_lightning.tasks.outputs import sequence_label, value
-from rag_lightning.tasks.outputs.sequence_label import SEQUENCE_LABEL, answered_once
+from rag_lightning.tasks.outputs import value
+from rag_lightning.tasks.outputs.sequence_label import SEQUENCE_LABEL
 from rag_lightning.tasks.task import Batch, Columns, EncodingContext, OutputKind
 
 SHARPNESS = 20.0  # of cosines in the losses that rank, as in the papers
-LINE = "rag_lightning_score_line"  # in the config of a network: slope and start of the line from cosines to scores
 _WASTE = 1.2  # padding that one pass for both texts may cost beside two passes
 
 
@@ -40,37 +41,6 @@ class Vectors(NamedTuple):
 
 
 # --- input ------------------------------------------------------------------------------------------------------
-
-
-def encode_sides(records: Sequence[Record], first: int, context: EncodingContext) -> Columns:
-    """Both texts of each pair, rendered each by itself: ``input_ids``, ``first_size``, ``example``, ``cut``."""
-    words = context.words
-    columns: Columns = {"input_ids": [], "first_size": [], "example": [], "cut": []}
-    rendered = encode_segments([side for record in records for side in sides(record)], context.render, words)
-    for number, pair in enumerate(zip(rendered[::2], rendered[1::2], strict=True), start=first):
-        rows, lost = [], 0
-        for parts in pair:
-            kept, cut = shorten(parts, words.room)
-            shown = [token for part in kept for piece in part.pieces for token in piece]
-            rows.append([*words.prefix, *shown, *words.suffix])
-            own = {part.segment.field for part in parts if part.segment.rank == 0}
-            lost += sum(tokens for field, tokens in cut.items() if field in own)
-        columns["input_ids"].append([*rows[0], *rows[1]])
-        columns["first_size"].append(len(rows[0]))
-        columns["example"].append(number)
-        columns["cut"].append(lost)
-    return columns
-
-
-def sides(record: Record) -> tuple[Record, Record]:
-    """The two texts of a pair as records of one text, each with its own hits."""
-    border = len(record["first"]) + 1
-    rest = {name: each for name, each in record.items() if name not in ("first", "second", "text", "hits")}
-    one, other = {**rest, "text": record["first"]}, {**rest, "text": record["second"]}
-    if "hits" in record:
-        one["hits"] = [hit for hit in record["hits"] if hit[0] < border]
-        other["hits"] = [[hit[0] - border, hit[1] - border, *hit[2:]] for hit in record["hits"] if hit[0] >= border]
-    return one, other
 
 
 def vectors(network: nn.Module, batch: Batch) -> Vectors:
@@ -103,7 +73,7 @@ def _means(network: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Ten
 
 
 def _encode_labels(records: Sequence[Record], first: int, context: EncodingContext) -> Columns:
-    return sequence_label.labelled(encode_sides(records, first, context), records, context)
+    return labelled(encode_sides(records, first, context), records, context)
 
 
 def _label_logits(network: nn.Module, batch: Batch) -> Tensor:
@@ -118,7 +88,13 @@ def _add_head(kind: OutputKind, network: Any, context: EncodingContext) -> Outpu
 
 # A label for each pair, by a layer of its own.
 PAIR_SOFTMAX = replace(
-    SEQUENCE_LABEL, name="pair_vectors", encode=_encode_labels, forward=_label_logits, head="vectors", equip=_add_head
+    SEQUENCE_LABEL,
+    name="pair_vectors",
+    encode=_encode_labels,
+    forward=_label_logits,
+    head="vectors",
+    equip=_add_head,
+    shape="vectors.LABEL",
 )
 
 
@@ -165,21 +141,6 @@ def _decode_cosines(cosines: Tensor, batch: Batch) -> dict[str, Any]:
     return {**numbers, "cosine": cosines.float().cpu().numpy()}
 
 
-def _assemble_scores(
-    records: Sequence[Record], decoded: Sequence[dict[str, Any]], labels: tuple[str, ...], config: Any = None
-) -> list[dict[str, Any]]:
-    """Per record ``{"score", "cosine", "cut"}``: the score lies on the line that :func:`choose_line` found, else as
-    far up the scale as the cosine is between 0 and 1."""
-    low, high = map(float, labels)
-    slope, start = getattr(config, LINE, (1.0, 0.0))
-    found = answered_once(records, decoded, {"cosine": 1, "cut": 1})
-    heights = np.clip(slope * found["cosine"][:, 0] + start, 0.0, 1.0)
-    return [
-        {"score": round(low + (high - low) * float(height), 4), "cosine": float(cosine), "cut": int(cut)}
-        for height, cosine, cut in zip(heights, found["cosine"][:, 0], found["cut"][:, 0], strict=True)
-    ]
-
-
 def choose_line(network: Any, records: Sequence[Record], predictions: Sequence[dict[str, Any]]) -> None:
     """Keep in the network's config the line from cosines to heights on the scale that fits these records best.
 
@@ -200,12 +161,13 @@ def choose_line(network: Any, records: Sequence[Record], predictions: Sequence[d
 
 
 def _read_line(kind: OutputKind, network: Any, context: EncodingContext) -> OutputKind:
-    return replace(kind, assemble=partial(_assemble_scores, config=network.config))
+    return replace(kind, assemble=partial(assemble_scores, config=network.config))
 
 
 # How alike the texts of each pair are.
 PAIR_COSENT = OutputKind(
     name="pair_vectors", encode=_encode_scores, padding={}, loss=cosent_loss, decode=_decode_cosines,
-    assemble=_assemble_scores, forward=_cosines, head="vectors", equip=_read_line,
+    assemble=assemble_scores, forward=_cosines, head="vectors", equip=_read_line,
+    shape="vectors.SCORE",
 )  # fmt: skip
 PAIR_COSINE = replace(PAIR_COSENT, loss=cosine_loss)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rag_lightning.data.records import Record
-from rag_lightning.tasks.outputs.sequence_label import TOKEN_TYPES, answered_once, encode_inputs
+from rag_lightning.decoding.values import assemble
+from rag_lightning.encoding.rows.texts import TOKEN_TYPES, encode_inputs
 from rag_lightning.tasks.task import Columns, EncodingContext, OutputKind
 
 UNKNOWN = -100.0  # an example without a score
@@ -56,23 +57,7 @@ def decode(logits: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def assemble(
-    records: Sequence[Record], decoded: Sequence[dict[str, Any]], labels: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """Per record ``{"score", "cut"}``, the score in units of the scale.
-
-    Raises:
-        RuntimeError: if an example has no answer or several (a defect, never to be passed over).
-    """
-    low, high = map(float, labels)
-    found = answered_once(records, decoded, {"height": 1, "cut": 1})
-    return [
-        {"score": round(low + (high - low) * float(height), 4), "cut": int(cut)}
-        for height, cut in zip(found["height"][:, 0], found["cut"][:, 0], strict=True)
-    ]
-
-
 VALUE = OutputKind(
     name="value", encode=encode, padding={TOKEN_TYPES: 0}, loss=loss, decode=decode, assemble=assemble,
-    head="sequence_label",
+    head="sequence_label", shape="texts.VALUE",
 )  # fmt: skip

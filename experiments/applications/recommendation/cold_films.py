@@ -1,6 +1,6 @@
 """Recommend films that nobody has rated yet, by their titles: MovieLens-100k with a bi-encoder.
 
-    python experiments/movielens/run.py --data FOLDER_OF_MOVIELENS_100K --output runs/movielens
+    python experiments/applications/recommendation/cold_films.py --data FOLDER_OF_MOVIELENS_100K
 
 Writes the pairs (``train.jsonl``, ``valid.jsonl``, ``test.jsonl``) into OUTPUT/data, trains ``task=matching`` on them,
 ranks cold films for users whose ratings were not learnt from, and writes OUTPUT/results.json. What comes after ``--``
@@ -10,13 +10,13 @@ is handed on to the training, such as ``-- task.encoder=cross``.
 import argparse
 import json
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIKED = 4  # stars from which a film counts as liked
+from recommending.movielens import Ratings, read
+
 HISTORY = 8  # liked films that tell about a user
 POSITIVES, WRONG = 5, 3  # training pairs of a user, and films not rated beside each of them
 CANDIDATES = {"valid": 50, "test": 100}  # cold films that are ranked for a user, the liked ones among them
@@ -25,29 +25,10 @@ COLD = {"valid": 0.1, "test": 0.2}  # share of the films that no training pair s
 SEED = 0
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """MovieLens-100k.
-
-    Attributes:
-        titles: number -> title and year.
-        genres: number -> its genres in words.
-        stars: user -> film -> 1 to 5, in the order of time.
-    """
-
-    titles: dict[int, str]
-    genres: dict[int, str]
-    stars: dict[int, dict[int, int]]
-
-    def liked(self, user: int, among: set[int]) -> list[int]:
-        """The user's liked films out of some, the latest last."""
-        return [film for film, stars in self.stars[user].items() if stars >= LIKED and film in among]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with u.data, u.item and u.genre")
-    parser.add_argument("--output", type=Path, default=Path("runs/movielens"))
+    parser.add_argument("--output", type=Path, default=Path("runs/cold_films"))
     parser.add_argument("overrides", nargs="*", help="settings of the training, after --")
     given = parser.parse_args()
     folder = given.output / "data"
@@ -77,31 +58,6 @@ def learn(folder: Path, output: Path, overrides: Sequence[str]) -> dict[str, flo
 
 
 # --- data --------------------------------------------------------------------------------------------------------
-
-
-def read(folder: Path) -> Ratings:
-    """The files as GroupLens gives them (films in Latin-1)."""
-    names = [line.partition("|")[0].lower() for line in (folder / "u.genre").read_text("latin-1").splitlines() if line]
-    titles, genres = {}, {}
-    for line in (folder / "u.item").read_text("latin-1").splitlines():
-        cells = line.split("|")
-        titles[int(cells[0])] = _title(cells[1])
-        flags = zip(names, cells[-len(names) :], strict=True)
-        genres[int(cells[0])] = ", ".join(name for name, flag in flags if flag == "1")
-    stars: dict[int, dict[int, int]] = defaultdict(dict)
-    rows = [tuple(map(int, line.split("\t"))) for line in (folder / "u.data").read_text("utf-8").splitlines()]
-    for user, film, value, _ in sorted(rows, key=lambda row: (row[3], row[1])):
-        stars[user][film] = value
-    return Ratings(titles, genres, dict(stars))
-
-
-def _title(title: str) -> str:
-    """``Usual Suspects, The (1995)`` as one says it."""
-    name, _, year = title.rpartition(" (")
-    for article in (", The", ", A", ", An"):
-        if name.endswith(article):
-            name = f"{article[2:]} {name.removesuffix(article)}"
-    return f"{name} ({year}" if name else title
 
 
 def pairs_of(ratings: Ratings) -> dict[str, list[dict[str, Any]]]:
@@ -138,8 +94,8 @@ def pairs_of(ratings: Ratings) -> dict[str, list[dict[str, Any]]]:
             wrong = rng.sample(unseen, min(len(unseen), CANDIDATES[split] - len(right)))
             history = ratings.liked(user, warm)[-HISTORY:]
             if right:
-                chosen = [(film, True) for film in right] + [(film, False) for film in wrong]
-                pairs[split] += [_pair(ratings, history, film, true, popularity) for film, true in chosen]
+                pairs[split] += [_pair(ratings, history, film, True, popularity) for film in right]
+                pairs[split] += [_pair(ratings, history, film, False, popularity) for film in wrong]
     return pairs
 
 

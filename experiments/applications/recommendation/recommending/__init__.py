@@ -1,0 +1,1 @@
+"""Recommendation by text and by counting: ratings, splits, scores, weights, metrics."""
