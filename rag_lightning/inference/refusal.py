@@ -17,9 +17,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from rag_lightning.data.records import Record
+from rag_lightning.decoding.one_label import answered_once
 from rag_lightning.errors import UserError
 from rag_lightning.inference.lookup import nearest
-from rag_lightning.tasks.outputs.sequence_label import answered_once
 from rag_lightning.tasks.task import OutputKind
 
 Floats = npt.NDArray[np.floating[Any]]
