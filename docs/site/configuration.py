@@ -155,8 +155,8 @@ def _table(keys: list[Key], prefix: str, known: dict[str, Meaning], scope: str =
 
 
 def _value(value: str) -> str:
-    if not value:
-        return ""
+    if value in ("", "???"):  # Hydra's sign for what has to be said
+        return value and "needed"
     shown = value if len(value) <= LONGEST else f"{value[: LONGEST - 1].rstrip()}…"
     return f"`{_in_code(shown)}`"
 

@@ -2,32 +2,37 @@
 
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pages import CHINESE, PAGES, README, REPOSITORY, RUN_WHOLE, Typed, blocks, commands, name_of, shell_lines, typed
 
 from rag_lightning.config.compose import compose
 from rag_lightning.config.paths import conf_dir
-from rag_lightning.config.schema import ChatConfig, EvaluateConfig, PredictConfig, ProbeRunConfig, ReportConfig
 from rag_lightning.config.validate import parse, to_plain, validate_train
-from rag_lightning.monitor.options import MonitorConfig
 from rag_lightning.sweep.question import read_typed
 
-SCHEMAS = {
-    "chat": ChatConfig,
-    "evaluate": EvaluateConfig,
-    "monitor": MonitorConfig,
-    "predict": PredictConfig,
-    "probe_run": ProbeRunConfig,
-    "report": ReportConfig,
-}
 COMPOSED = [page for page in PAGES if name_of(page) not in RUN_WHOLE]
 
 
 def config_of(module: str) -> str:
     """The configuration of ``python -m rag_lightning.MODULE``."""
     return next(name for name in (module, f"{module}_run") if (conf_dir() / f"{name}.yaml").is_file())
+
+
+def schema_of(name: str) -> Any:
+    """The model that a command's configuration is checked by: ``<Name>Config``; None where there is no such model."""
+    wanted = "".join(part.capitalize() for part in name.split("_")) + "Config"
+    for module in ("rag_lightning.config.schema", f"rag_lightning.{name}.options"):
+        try:
+            model = getattr(import_module(module), wanted, None)
+        except ModuleNotFoundError:
+            continue
+        if model is not None:
+            return model
+    return None
 
 
 def one_trial(words: list[str]) -> list[str]:
@@ -49,8 +54,8 @@ def check(command: Typed) -> None:
     composed = compose(name, words)
     if name == "train":
         validate_train(composed)
-    elif name in SCHEMAS:
-        parse(SCHEMAS[name], to_plain(composed))
+    elif (schema := schema_of(name)) is not None:
+        parse(schema, to_plain(composed))
 
 
 @pytest.mark.parametrize("page", [page for page in COMPOSED if commands(page)], ids=name_of)
@@ -71,6 +76,7 @@ def test_a_wrong_command_is_found() -> None:
         "python -m rag_lightning.train task=nerr   # a remark",
         "echo a | python -m rag_lightning.predict run=FOLDER inputs=-",
         "python -m rag_lightning.train -m tuning.frozen_layer=0,2",
+        "python -m rag_lightning.monitor run=FOLDER alert.odds=often",
     ):
         command = typed(next(shell_lines(line)))
         assert command is not None
