@@ -156,7 +156,7 @@ def answer_in_steps(desk: Desk, question: str, score: str, writer: Writer | None
     """Each step from a question to its answer, told."""
     judged = desk.judge([question])
     label, value, threshold = judged.labels[0], float(judged.scores[score][0]), desk.thresholds[score]
-    tell(f"intent    {label} ({score} {value:.2f}, answered from {threshold:.2f})")
+    tell(f"intent    {label} ({score} {_shown(score, value)}, answered from {_shown(score, threshold)})")
     similar = desk.similar(judged.vectors)[0]
     known = value >= threshold
     if known:
@@ -173,3 +173,8 @@ def answer_in_steps(desk: Desk, question: str, score: str, writer: Writer | None
         entries = desk.entries(similar)
         tell(f"context   {as_context(entries)}")
         tell(f"written   {writer.write([question], [entries])[0]}")
+
+
+def _shown(score: str, value: float) -> str:
+    """A score as people read it; that of the probability is its log-odds."""
+    return f"{1 / (1 + np.exp(-value)) if score == 'probability' else value:.3f}"

@@ -31,13 +31,13 @@ def picture(results: dict[str, Any], curves: dict[str, Any], path: Path) -> None
     asked = results["questions"]
     known = asked["test"] / (asked["test"] + asked["unseen"] + asked["other"])
     risk.axvline(known, color="#9ca3af", lw=0.8)
-    risk.annotate("share of known intents", (known, 0.99), xycoords=("data", "axes fraction"), rotation=90, fontsize=8,
+    risk.annotate("share of known intents", (known, 0.98), xycoords=("data", "axes fraction"), rotation=90, fontsize=8,
                   ha="right", va="top", color="#6b7280")  # fmt: skip
     risk.set(
         title="Risk by coverage", xlabel="share of all questions answered", ylabel="share of answers that are wrong"
     )
     risk.set(xlim=(0, 1), ylim=(0, None))
-    risk.legend(fontsize=8, loc="upper left")
+    risk.legend(fontsize=8, loc="best")
     _bars(bars, results)
     for name, each in curves.items():
         recall.plot(range(1, len(each["recall_unseen"]) + 1), each["recall_unseen"], "o-", ms=4,
@@ -61,5 +61,5 @@ def _bars(axes: Any, results: dict[str, Any]) -> None:
     names = [f"{name}\n{score}" for name, score in pairs]
     axes.set_xticks(range(len(pairs)), names, fontsize=7)
     least = min(results[name]["refusal"][score][part]["auroc"] for name, score in pairs for part in SHORT)
-    axes.set(title="Refusal: AUROC", ylim=(max(0.0, least - 0.05), 1.03))
-    axes.legend(fontsize=8, loc="lower right", facecolor="white", framealpha=0.9)
+    axes.set(title="Refusal: AUROC", ylim=(max(0.0, least - 0.05), 1.08))
+    axes.legend(fontsize=8, loc="upper center", ncols=2, frameon=False)
