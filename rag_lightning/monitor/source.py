@@ -131,8 +131,8 @@ class FileSource:
         if not self.path.exists() and position is None:
             return
         candidates = [self.path] if self.path.exists() else []
-        if position is not None and position.offset:
-            renamed = [each for each in self._siblings() if _identity_of(each) == position.identity]
+        if position is not None:
+            renamed = [each for each in self._siblings() if self._is_renamed(each, position)]
             for candidate in [*renamed, *candidates]:
                 file = _opened(candidate)
                 if file is None:
@@ -150,6 +150,12 @@ class FileSource:
                 )
         if candidates:
             self._file = _opened(self.path)
+
+    def _is_renamed(self, file: Path, position: Position) -> bool:
+        """Whether this is the file that was read; inodes are reused, so where nothing was read its name must tell so too."""
+        return _identity_of(file) == position.identity and (
+            bool(position.offset) or file.name.startswith(self.path.stem)
+        )
 
     def _siblings(self) -> list[Path]:
         """Files of the folder; the source itself first."""

@@ -54,7 +54,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[OfflineRun, OfflineR
         patch.setenv(f"WANDB_{kind}_DIR", str(folder / kind.lower()))
     said = _run(folder, "ner-größe-lr3e-5", log_model=True)
     _run(folder, "evaluated", log_model=False, fit=False)
-    first, second = read_offline_runs(folder)
+    first, second = sorted(read_offline_runs(folder), key=lambda run: str(run.id), reverse=True)  # both of one second
     patch.undo()
     return first, second, said
 

@@ -104,7 +104,7 @@ def test_samples_are_found_in_the_package(data_config):
     assert list(found) == ["train", "validation", "test"]
     assert len(unlabelled_sample().read_text("utf-8").splitlines()) >= 400
     for name in ("nre", "../samples"):
-        with pytest.raises(UserError, match="no embedded sample.*Choose one of: classification, .*ner, "):
+        with pytest.raises(UserError, match="no embedded sample.*Choose one of: banking, classification, .*ner, "):
             find_sample(data_config("ner_sample", path=name))
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,11 @@ def test_following_kill_and_interrupt(runs: dict[str, Path], tmp_path: Path) -> 
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     for more, stop, code in ((rows[30:45], signal.SIGKILL, -9), (rows[45:], signal.SIGINT, 130)):
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # a shell ignores Ctrl-C in what it runs in the background, and this test may be run there
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
         waited_for = 12 if stop == signal.SIGKILL else 60
         until = time.monotonic() + 120
         with open(source, "a", encoding="utf-8") as file:

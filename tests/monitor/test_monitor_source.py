@@ -94,6 +94,18 @@ def test_a_renamed_file_is_read_to_its_end_before_the_new_one(path: Path, told: 
     if not while_running:
         source = opened(path, told, position)
     assert every(source) == ["three", "half", "four"]
+
+
+def test_a_renamed_file_of_which_nothing_was_read_is_read_first(path: Path, told: list[str]) -> None:
+    path.touch()
+    source = opened(path, told)
+    assert every(source) == []
+    position = source.position
+    source.close()
+    add(path, "one\ntwo\n")
+    path.rename(path.with_name("news.txt.1"))
+    add(path, "three\n")
+    assert every(opened(path, told, position)) == ["one", "two", "three"]
     assert any("was replaced" in sentence for sentence in told)
     after = source.position
     source.close()

@@ -15,7 +15,7 @@ from sweeps import records_of, sweep_folder, timeless
 HERE = Path(__file__).parent
 KILLS = 24
 
-GRID = ["optimizer.lr=1e-3,1e-2", "tuning.frozen_layers=0,1", "seed=1,2,3"]
+GRID = ["optimizer.lr=1e-3,1e-2", "tuning.frozen_layers=0,1", "seed=1,2,3,4,5"]
 SEARCH = [
     "hydra/sweeper=optuna", "hydra.sweeper.n_trials=8", "hydra.sweeper.seeds=[1,2]",
     "optimizer.lr=tag(log, interval(1e-4,1e-1))", "tuning.frozen_layers=0,1",
