@@ -152,7 +152,7 @@ class FileSource:
             self._file = _opened(self.path)
 
     def _is_renamed(self, file: Path, position: Position) -> bool:
-        """Whether this is the file that was read; where nothing of it was, the name must tell so too (inodes return)."""
+        """Whether this is the file that was read; where nothing of it was, its name tells so too (inodes return)."""
         return _identity_of(file) == position.identity and (
             bool(position.offset) or file.name.startswith(self.path.stem)
         )
