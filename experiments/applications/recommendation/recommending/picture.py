@@ -39,5 +39,5 @@ def picture(found: dict[str, Any], path: Path) -> None:
     )  # fmt: skip
     if lengths:
         short.set_ylim(bottom=0)
-        short.legend(fontsize=8, loc="upper left")
+        short.legend(fontsize=8, loc="lower right", ncols=2)
     figure.savefig(path, dpi=110)
