@@ -4,7 +4,7 @@ MiniLM, named entities, 2,000 training sentences and all of validation and test.
 
     epochs   an epoch of training at 4 and at 6 frozen layers (of 6), with the trunk cache and without it
     rates    8 learning rates at 6 frozen layers: one sweep against 8 commands one after the other
-    trials   18 trials, learning rate x template x frozen layers: one sweep against 18 commands one after the other
+    trials   27 trials, learning rate x template x frozen layers: one sweep against 27 commands one after the other
 
 Each command is a process of its own. Sweep and commands begin with caches of their own that are empty, so that making
 what is kept is counted. The commands run without the trunk cache, as they do for whoever has none; with `--defaults`
@@ -76,6 +76,8 @@ def one_process(part: str, arguments: argparse.Namespace) -> float:
     swept = [f"{key}={','.join(values)}" for key, values in SWEPT[part].items()]
     with tempfile.TemporaryDirectory() as folder:
         words = [*shared(arguments), *FIXED[part], f"output_dir={folder}/runs"]
+        if arguments.workers > 1:
+            words += ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={arguments.workers}"]
         command = [sys.executable, "-m", "rag_lightning.train", "-m", *words, *swept]
         if arguments.loop:
             command = [sys.executable, __file__, "--turn", part, "--more", *words]
@@ -200,6 +202,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--commands", type=int, help="run so many of a sweep's commands only, and scale up")
     parser.add_argument("--defaults", action="store_true", help="time the commands with the trunk cache too")
+    parser.add_argument("--workers", type=int, default=1, help="of the sweep, which joblib starts")
     parser.add_argument("--loop", action="store_true", help="a loop in one process instead of the command of a sweep")
     parser.add_argument("--turn", help=argparse.SUPPRESS)
     parser.add_argument("--more", nargs="*", default=[], help="further overrides of every trial")

@@ -1,6 +1,6 @@
 """Compose the many configurations of a sweep: what trials share is composed once, and single settings are put on it."""
 
-import copy
+import pickle
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,7 +28,7 @@ def recompose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         choosing = tuple(each.input_line for each in parsed if _chooses(each))
-        config: DictConfig = copy.deepcopy(_composed(config_name, choosing))
+        config: DictConfig = pickle.loads(_composed(config_name, choosing))
         settings = [each for each in parsed if not _chooses(each)]
         ConfigLoaderImpl._apply_overrides_to_config(settings, config)
     except Exception as exception:
@@ -47,5 +47,6 @@ def _chooses(override: Any) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def _composed(config_name: str, choosing: tuple[str, ...]) -> DictConfig:
-    return compose(config_name, list(choosing))
+def _composed(config_name: str, choosing: tuple[str, ...]) -> bytes:
+    """Pickled, since reading that takes a third of the time of a deep copy."""
+    return pickle.dumps(compose(config_name, list(choosing)))

@@ -117,6 +117,7 @@ class TrainConfig(Strict):
 class EvaluateConfig(Strict):
     run: str
     data: DataConfig | None = None
+    generation: GenerationOptions | None = Field(None, description="null: as the run writes")
     backbone: str | None = Field(
         None, description="a run's or a model's folder: its backbone under this run's head, to see what was forgotten"
     )
@@ -146,6 +147,7 @@ class PredictConfig(Strict):
     input: str = Field("-", description="a file, a folder of .txt/.jsonl/.conll files, or - for standard input")
     text: str | None = Field(None, description="one text, instead of input")
     output: str = Field("-", description="a .jsonl file, or - for standard output")
+    generation: GenerationOptions | None = Field(None, description="null: as the run writes")
     ner: str | None = Field(None, description="for a relation run: the folder of a NER run, which finds the entities")
     pairs: int = Field(100, ge=1, description="with ner: pairs of entities in a text at most, the nearest first")
     tokens: int = Field(4096, ge=1, description="padded tokens in a batch")

@@ -76,7 +76,7 @@ def largest_difference(run: SavedRun, exported: ExportedModel, records: list[Rec
         apart = np.abs(own - exported.session(inputs))
         if own.ndim == 3:
             apart = apart[inputs["attention_mask"].astype(bool)]
-        largest = max(largest, float(apart.max(initial=0.0)))
+        largest = float(np.maximum(largest, apart.max(initial=0.0)))  # max() would lose what is no number
     return largest
 
 

@@ -52,7 +52,7 @@ class Exported:
 
 
 def export_run(raw: DictConfig) -> Exported:
-    """Write, check and measure; nothing is left where one of these fails.
+    """Write, check and measure; nothing is left where writing or the check fails.
 
     Raises:
         UserError: for a run that this format cannot hold, a place that is taken, or answers that differ too much.
@@ -128,7 +128,13 @@ def _measured(run: SavedRun, target: Path, records: list[Record]) -> list[Row]:
     rows = [Row("the run's model/, as predict uses it", size_of(run.folder.model), texts_per_second(original, bare))]
     for folder in folders:
         name = folder.name
-        model = _written_by(folder).load(run, folder)
+        try:
+            model = _written_by(folder).load(run, folder)
+        except UserError as mistake:
+            if folder == target:
+                raise
+            say(f"  {name} beside it is not measured: {mistake.reason}", style="yellow")
+            continue
         found = json.loads((folder / CHECKED).read_text(encoding="utf-8")) if (folder / CHECKED).is_file() else None
         speed = None if model is None else texts_per_second(model, bare)
         rows.append(Row(name, size_of(folder), speed, Difference(**found) if found else None))

@@ -164,8 +164,15 @@ def main(arguments: list[str]) -> None:
 
     model = load(arguments[0])
     for line in map(str.strip, sys.stdin):
-        given = json.loads(line) if line.startswith("{") else line
-        print(json.dumps(model.answer(given), ensure_ascii=False), flush=True)
+        print(json.dumps(model.answer(_given(line)), ensure_ascii=False), flush=True)
+
+
+def _given(line: str) -> Any:
+    """An object where it is one; a text may begin with a brace too."""
+    try:
+        return json.loads(line) if line.startswith("{") else line
+    except ValueError:
+        return line
 
 
 if __name__ == "__main__":

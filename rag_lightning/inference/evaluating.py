@@ -1,5 +1,8 @@
 """Evaluate a finished run's exported model on its own data or on others."""
 
+import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from rag_lightning.data.load import content_fingerprint
 from rag_lightning.data.options import DataConfig
 from rag_lightning.encoding.datamodule import GuidedDataModule
 from rag_lightning.errors import UserError
+from rag_lightning.generation.options import GenerationOptions
 from rag_lightning.inference.backbone import take_backbone
 from rag_lightning.inference.saved import SavedRun, load_run
 from rag_lightning.report.info import RunInfo
@@ -39,7 +43,7 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     check_trainer_node(config.trainer)
     check_devices(config.trainer)
     quiet()
-    run = load_run(config.run)
+    run = load_run(config.run, config.generation)
     if config.backbone is not None:
         take_backbone(run.network, Path(config.backbone).expanduser())
     data = _data(run, config)
@@ -51,7 +55,7 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
     evaluation, speed = _evaluate(run, data, config)
     say(f"  compute  {speed}")
     under = "" if config.backbone is None else f"-under-{Path(config.backbone).name}"
-    name = f"evaluation-{data.data.name}-{config.split}{under}"
+    name = f"evaluation-{data.data.name}-{config.split}{under}{_otherwise_written(run)}"
     folder = Path(config.output) if config.output else run.folder.path / name
     if is_rank_zero():
         info = _info(run, data, config)
@@ -59,6 +63,22 @@ def evaluate_run(raw: DictConfig) -> dict[str, float]:
         print_evaluation(evaluation)
         print_closing(folder, info, [evaluation])
     return {f"{evaluation.split}/{key}": float(value) for key, value in evaluation.metrics.items()}
+
+
+def _otherwise_written(run: SavedRun) -> str:
+    """What a folder's name says of another way to write than the run's own."""
+    own = run.plain.get("generation") or {}
+    now = run.config.generation.model_dump(mode="json")
+    return "".join(f"-{key}_{re.sub('[^0-9A-Za-z.]+', '_', str(now[key]))}" for key in now if now[key] != own.get(key))
+
+
+def _to_write_so(options: GenerationOptions | None) -> str:
+    """The end of the command that writes as ``options`` say."""
+    if options is None:
+        return ""
+    changed = options.model_dump(mode="json", exclude_defaults=True)
+    words = [f"generation.{key}={json.dumps(value)}" for key, value in changed.items()]
+    return "".join(f" {shlex.quote(word)}" for word in ("generation=greedy", *words))
 
 
 def own_data(run: SavedRun) -> GuidedDataModule:
@@ -112,7 +132,8 @@ def _info(run: SavedRun, data: GuidedDataModule, config: EvaluateConfig) -> RunI
         model=run.config.model.name,
         data=data.data.name,
         command=f"python -m rag_lightning.evaluate run={config.run} split={config.split}"
-        + (f" backbone={config.backbone}" if config.backbone else ""),
+        + (f" backbone={config.backbone}" if config.backbone else "")
+        + _to_write_so(config.generation),
         settings={},
         fingerprint=str(run.config.run.id or identity.get("model.content", "")),
         seed=run.config.seed,

@@ -52,7 +52,7 @@ def predict_run(raw: DictConfig) -> int:
 
 def _predictor(config: PredictConfig) -> "Predictor | JointPredictor":
     """The run that answers; with ``ner`` two runs in a row."""
-    predictor = Predictor(load_run(config.run), config.tokens, config.device)
+    predictor = Predictor(load_run(config.run, config.generation), config.tokens, config.device)
     if config.ner is None:
         return predictor
     from rag_lightning.inference.joint import JointPredictor

@@ -10,6 +10,7 @@ from rag_lightning.config.validate import validate_train
 from rag_lightning.encoding.load import load_words
 from rag_lightning.encoding.words import WordEncoder
 from rag_lightning.errors import UserError
+from rag_lightning.generation.options import GenerationOptions
 from rag_lightning.guidance.checks import for_mask, ways_for
 from rag_lightning.guidance.embedder import embedder_of
 from rag_lightning.guidance.equip import equip_network, equip_task
@@ -46,11 +47,15 @@ class SavedRun:
     rendering: Rendering
 
 
-def load_run(path: str) -> SavedRun:
+def load_run(path: str, generation: GenerationOptions | None = None) -> SavedRun:
     """Load ``FOLDER/model`` and the settings in ``FOLDER/config.yaml``.
 
+    Args:
+        path: the run's folder.
+        generation: how to write, other than the run did.
+
     Raises:
-        UserError: if the folder is none of a run, or its run is not finished.
+        UserError: if the folder is none of a run, its run is not finished, or is to write and cannot.
     """
     folder = RunFolder(Path(path).expanduser())
     plain, _ = folder.read_config()
@@ -70,6 +75,8 @@ def load_run(path: str) -> SavedRun:
     shape = architecture(folder.model)
     options = task.options(**config.task)
     task = task.fit(task, options, shape.model_type)
+    if generation is not None:
+        config = _writing(config, task, generation)
     labels = tuple(shape.id2label[i] for i in range(len(shape.id2label))) if task.output.head in LABEL_HEADS else ()
     words_of_labels = load_verbalizer(folder.model)
     head = task.output.head if words_of_labels is None else CLOZE_HEAD
@@ -95,6 +102,12 @@ def load_run(path: str) -> SavedRun:
         folder, config, plain, task, options, labels, network, words, fingerprint(folder.model, weights=False), guide,
         rendering,
     )  # fmt: skip
+
+
+def _writing(config: TrainConfig, task: Task, generation: GenerationOptions) -> TrainConfig:
+    if task.output.head != "text":
+        raise UserError(f"task {task.name} writes no text", where="generation", remedy="Leave it out.")
+    return config.model_copy(update={"generation": generation})
 
 
 def _original(config: TrainConfig) -> Callable[[], Path]:

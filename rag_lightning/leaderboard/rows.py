@@ -99,10 +99,6 @@ class Leaderboard:
     def ranked(self) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.rank is not None)
 
-    @property
-    def unranked(self) -> tuple[Row, ...]:
-        return tuple(row for row in self.rows if row.rank is None)
-
     @cached_property
     def lost(self) -> tuple[Lost, ...]:
         """Trials that will give no score, also of rows that have one: stopped, hopeless, failed, refused."""

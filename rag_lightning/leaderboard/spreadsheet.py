@@ -42,11 +42,11 @@ def _cells(row: Row, swept: list[str], others: list[str]) -> Iterator[str]:
     for mean in (row.score, row.test, row.kept.get(WORST)):
         yield _number(mean)
         yield "" if mean is None or mean.spread is None else repr(mean.spread)
-    yield " ".join(record.values.get(SEED, "") for record in row.records)
+    yield " ".join(record.values.get(SEED, "") for record in done)
     yield " ".join(repr(value) for value in row.score.values) if row.score else ""
     yield from (_number(mean_of(record.metrics.get(name) for record in done)) for name in others)
     yield "" if row.seconds is None else f"{row.seconds.mean:.3f}"
-    yield " ".join(record.fingerprint or "" for record in row.records).strip()
+    yield " ".join(record.fingerprint or "" for record in done).strip()
     yield _text("; ".join(row.reasons))
 
 

@@ -37,12 +37,14 @@ def log_summary(board: Leaderboard, folder: Path, files: Sequence[Path]) -> list
         start_loggers([logger])
     except UserError as mistake:
         return [f"The leaderboard is not in W&B: {mistake}"]
-    failed = True
+    said, failed = list[str](), True
     try:
         _log(logger.experiment, board, files)
         failed = False
+    except Exception as error:  # of whatever kind: all trials are done and their answer is written
+        said = [f"The leaderboard is not whole in W&B: {type(error).__name__}: {error}"]
     finally:
-        said = close_loggers([logger], failed=failed)
+        said += close_loggers([logger], failed=failed)
     return said
 
 
@@ -83,7 +85,8 @@ def _log(run: Any, board: Leaderboard, files: Sequence[Path]) -> None:
         run.summary.update(
             {f"best/{name}": value for name, value in _numbers(board, best).items() if value is not None}
         )
-    artifact = wandb.Artifact(re.sub(r"[^\w.-]+", "-", f"sweep-{question.name}")[:120], type="sweep")
+    name = re.sub(r"[^\w.-]+", "-", f"sweep-{question.name}", flags=re.ASCII)
+    artifact = wandb.Artifact(name[:120], type="sweep")
     for file in files:
         artifact.add_file(str(file))
     run.log_artifact(artifact)

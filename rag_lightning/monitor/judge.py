@@ -48,8 +48,7 @@ def load_judge(config: MonitorConfig, ruleset: RuleSet) -> Judge:
     """The runs and rules of a configuration, loaded.
 
     Raises:
-        UserError: for a run of another task, a label that the run does not know, topics told twice. All of this before
-            a model is loaded.
+        UserError: for a run of another task, a label that the run does not know. All of this before a model is loaded.
     """
     if config.run is None:
         raise UserError("no run says the sentiment", where="run", remedy="Add run=FOLDER of a finished run.")

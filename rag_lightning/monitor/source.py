@@ -66,8 +66,9 @@ def open_source(name: str, position: Position | None, *, follow: bool, tell: Tel
     try:
         if path.is_dir():
             raise UserError("a folder is no source", where=str(path), remedy="Give one file, or - for standard input.")
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            return StreamSource(os.open(path, os.O_RDONLY))
+        if path.exists() and not stat.S_ISREG(mode := path.stat().st_mode):
+            # A pipe ends when its last writer closes it; one that is followed has this process as a writer too.
+            return StreamSource(os.open(path, os.O_RDWR if follow and stat.S_ISFIFO(mode) else os.O_RDONLY))
         if not path.exists() and not follow:
             raise UserError("the file does not exist", where=str(path), remedy="With follow=true it is waited for.")
         return FileSource(path, position, follow=follow, tell=tell)

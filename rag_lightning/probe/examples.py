@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,17 +18,9 @@ SplitName = Literal["auto", "train", "validation", "test", "all"]
 ENOUGH = 300  # examples of a test split, with which chance counts for little
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Some records of a data set, and what to say of them."""
-
-    records: list[Record]
-    notes: tuple[str, ...] = ()
-
-
 def examples(
     data: DataConfig, reading: Reading, options: ProbeOptions, split: SplitName, trained_on: str, *, where: str
-) -> Examples:
+) -> list[Record]:
     """The examples of a split, or of all splits, that are left when ``options.limit`` is kept.
 
     Args:
@@ -54,7 +45,7 @@ def examples(
     records = [record for name in names for record in splits.get(name, [])]
     if len(records) < 2:
         raise UserError(f"the data have no {split} split", where=where, remedy="Choose another split of the probe.")
-    return Examples(limited(records, options.limit, options.seed))
+    return limited(records, options.limit, options.seed)
 
 
 def labelled_content(data: DataConfig) -> str:

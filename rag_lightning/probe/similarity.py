@@ -34,8 +34,8 @@ class SimilarityOptions(ProbeOptions):
 def prepare(setting: Setting, options: SimilarityOptions) -> Prepared:
     """The pairs, each sentence encoded once."""
     chosen = examples(options.data, READING, options, options.split, setting.trained_on, where="probe.similarity.data")
-    pairs = [(str(record["first"]), str(record["second"])) for record in chosen.records]
-    gold = [float(record["score"]) for record in chosen.records]
+    pairs = [(str(record["first"]), str(record["second"])) for record in chosen]
+    gold = [float(record["score"]) for record in chosen]
     texts = list(dict.fromkeys(text for pair in pairs for text in pair))
     place = {text: number for number, text in enumerate(texts)}
     inputs = encode_texts(setting.tokenizer, texts, setting.window)
@@ -50,7 +50,7 @@ def prepare(setting: Setting, options: SimilarityOptions) -> Prepared:
         return {"spearman": float(spearmanr(cosines.numpy(), gold).statistic)}
 
     floors = {"spearman": 2 / math.sqrt(len(pairs))}  # two standard errors of no correlation
-    return Prepared(measure, content_of(pairs, gold), chosen.notes, floors)
+    return Prepared(measure, content_of(pairs, gold), floors=floors)
 
 
 PROBE = Probe(name="similarity", options=SimilarityOptions, prepare=prepare, cheap=True)

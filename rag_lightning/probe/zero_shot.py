@@ -45,7 +45,7 @@ def prepare(setting: Setting, options: ZeroShotOptions) -> Prepared:
         note = f"Zero-shot: {options.data.name} is what the run learns from, and is left out."
         return Prepared(lambda network: {}, content_of(), (note,))
     chosen = examples(options.data, TEXTS, options, options.split, setting.trained_on, where="probe.zero_shot.data")
-    texts, gold = ([str(record[field]) for record in chosen.records] for field in ("text", "label"))
+    texts, gold = ([str(record[field]) for record in chosen] for field in ("text", "label"))
     labels = sorted(set(gold))
     told = [options.descriptions.get(label, label.replace("_", " ").replace("-", " ")) for label in labels]
     inputs = encode_texts(setting.tokenizer, [*told, *texts], setting.window)

@@ -84,7 +84,13 @@ def read_rules(path: Path) -> RuleSet:
         values.pop("path", None)  # null in the files of conf/rules
     if not values:
         raise UserError("the rule file says nothing", where=str(path), remedy="Write labels and rules in it.")
-    return _build(values, places, path.parent)
+    if not isinstance(values, dict):
+        raise UserError(
+            "a rule file is a mapping with the keys description, labels, lexicons, rules, conflict",
+            where=places.where(()),
+            remedy="See docs/rules.md.",
+        )
+    return kept("rules", _state(values, path), lambda: _build(values, places, path.parent))
 
 
 def _places_of(origin: Path) -> Places:
@@ -95,13 +101,7 @@ def _places_of(origin: Path) -> Places:
         return Places("rules")
 
 
-def _build(values: Any, places: Places, folder: Path) -> RuleSet:
-    if not isinstance(values, dict):
-        raise UserError(
-            "a rule file is a mapping with the keys description, labels, lexicons, rules, conflict",
-            where=places.where(()),
-            remedy="See docs/rules.md.",
-        )
+def _build(values: dict[Any, Any], places: Places, folder: Path) -> RuleSet:
     spec = _validated(values, places)
     lexicons = {
         name: read_lexicon(lexicon, folder, places.where(("lexicons", name))) for name, lexicon in spec.lexicons.items()

@@ -70,6 +70,8 @@ class Server:
         way = way_of(request, run)
         if not run.writes:
             raise Refusal(422, f"{run.name} writes no text", "Use /predict.")
+        if way.explain:
+            raise Refusal(422, "explain comes with whole answers", "Use /predict.")
         body = await body_of(request, self.limits)
         if isinstance(body, list):
             raise Refusal(422, "one record is written at a time", "Send an object.")

@@ -94,6 +94,7 @@ def _operation(
         "parameters": [named] + [
             {"name": key, "in": "query", "schema": {"type": "boolean", "default": default}, "description": told}
             for key, default, told in switches
+            if (name, key) != ("stream", "explain")
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": given}}},
         "responses": {"200": {"description": "answered", "content": answered}, **_refusals(set(_REFUSALS))},

@@ -7,7 +7,8 @@
 
     serve.run(deployment("FOLDER", replicas=2))
 
-Every replica batches by itself. Needs ``pip install 'ray[serve]'``.
+Every replica batches by itself. Who may ask, and how many at a time, is Ray Serve's to say: no token is asked for, and
+``limits.requests`` does not apply. Needs ``pip install 'rag_lightning[ray-serve]'``.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from rag_lightning.serve.runs import load_runs
 
 
 class Replica:
-    """One copy of a run behind ``/``, with the limits and refusals of a server's ``/predict``."""
+    """One copy of a run behind ``/``, with the limits of records and the refusals of a server's ``/predict``."""
 
     def __init__(self, run: str, device: str, batch: dict[str, Any], limits: dict[str, Any]) -> None:
         options = BatchOptions(**batch)
@@ -60,7 +61,7 @@ def deployment(
     try:
         from ray import serve
     except ImportError:
-        raise UserError("Ray Serve is not installed", remedy="pip install 'ray[serve]'.") from None
+        raise UserError("Ray Serve is not installed", remedy="pip install 'rag_lightning[ray-serve]'.") from None
     serving: Any = serve  # its annotations lose the class
     made = serving.deployment(Replica, num_replicas=replicas, ray_actor_options=ray_actor_options or {"num_cpus": 1})
     return made.bind(str(Path(run).expanduser().resolve()), device, batch or {}, limits or {})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +13,7 @@ from rag_lightning.serve.options import LimitOptions
 from rag_lightning.serve.refusals import Refusal, of_user_error
 from rag_lightning.serve.runs import ServedRun, Way, strings_in
 
+_PARAMETERS = ("run", "rules", "template", "explain")  # of the address
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -44,11 +46,19 @@ async def body_of(request: Request, limits: LimitOptions) -> Any:
     except ClientDisconnect:
         raise Refusal(400, "the client went away before the body was whole") from None
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal(
             400, f"not JSON ({str(error)[:200]})", 'Send an object such as {"text": "…"}, or a list of them.'
         ) from None
+
+
+def _finite(number: str) -> float:
+    """JSON has no other numbers, and an answer that repeats one could not be written."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no finite number")
+    return value
 
 
 def run_of(request: Request, runs: dict[str, ServedRun]) -> ServedRun:
@@ -67,8 +77,16 @@ def run_of(request: Request, runs: dict[str, ServedRun]) -> ServedRun:
 
 
 def way_of(request: Request, run: ServedRun) -> Way:
-    """How a request wants to be answered: ``rules``, ``template``, ``explain``, each true or false."""
+    """How a request wants to be answered: ``rules``, ``template``, ``explain``, each true or false.
+
+    Raises:
+        Refusal: 422 for another value, another parameter, or what the run cannot do.
+    """
     given = request.query_params
+    for name in given:
+        if name not in _PARAMETERS:
+            close = nearest(name[:200], list(_PARAMETERS)) or _PARAMETERS
+            raise Refusal(422, "the address has a parameter that there is not", f"Did you mean {close[0]}?")
     switches = {}
     for name, default in (("rules", True), ("template", True), ("explain", False)):
         value = given.get(name, str(default)).lower()
@@ -97,6 +115,9 @@ def records_of(body: Any, run: ServedRun, limits: LimitOptions) -> list[Record]:
         where = f"record {number}" if isinstance(body, list) else "the record"
         if sum(map(len, strings_in(one))) > limits.text_chars:
             raise Refusal(422, f"{where}: its texts have more than {limits.text_chars:,} characters", "Cut it up.")
+        if misplaced := [name for name in _PARAMETERS if isinstance(one, dict) and name in one]:
+            remedy = f"Write it into the address: ?{misplaced[0]}=…"
+            raise Refusal(422, f"{where}: {misplaced[0]} is no field of a text", remedy)
         try:
             records.append(run.read(one, where))
         except UserError as mistake:

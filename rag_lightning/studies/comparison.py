@@ -18,11 +18,12 @@ from rag_lightning.studies.trials import (
     outcome_of,
     overrides_of,
     say_end,
-    sets,
+    words_for_all,
     write_results,
 )
 
-_OWN = ("comparison", "seed")  # set for each run by the study
+_INSTEAD = {"seed": "comparison.seeds=[{value}]"}  # what the study sets for each run, and where that is said
+_OWN = ("comparison", *_INSTEAD)
 
 
 def run_comparison(config: DictConfig, typed: Sequence[str]) -> Path:
@@ -43,7 +44,7 @@ def run_comparison(config: DictConfig, typed: Sequence[str]) -> Path:
 
     plain = to_plain(config)
     study = parse(ComparisonConfig, plain["comparison"], "comparison")
-    trials = list(trials_of(study, [*study.shared, *(word for word in typed if not sets(word, _OWN))]))
+    trials = list(trials_of(study, [*study.shared, *words_for_all(typed, "comparison", _INSTEAD)]))
     first = check_firsts(trials)
     chosen = group_choices(config).get("comparison", "comparison")
     names = [chosen, first.config.task["name"], first.config.data.name]

@@ -22,6 +22,13 @@ def run_study_job(config_name: str, find: Callable[[], Callable[[DictConfig, Seq
 
         if "-m" in sys.argv[1:] or "--multirun" in sys.argv[1:]:
             raise UserError("a study sweeps by itself", where="command line", remedy="Leave out -m; see its settings.")
+        if config.dry_run:  # its runs would be recorded as failed, in place of the results that are there
+            raise UserError(
+                "a study has no dry run",
+                where="dry_run",
+                remedy="Leave it out: the first run of every arm is checked before any begins. "
+                "For a single run: python -m rag_lightning.train dry_run=true.",
+            )
         find()(config, list(HydraConfig.get().overrides.task))
 
     run_job(config_name, job)

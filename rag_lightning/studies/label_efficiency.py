@@ -17,11 +17,17 @@ from rag_lightning.studies.trials import (
     outcome_of,
     overrides_of,
     say_end,
-    sets,
+    words_for_all,
     write_results,
 )
 
-_OWN = ("study", "data.shots", "data.shots_per_label", "seed")  # set for each run by the study
+# What the study sets for each run, and where that is said.
+_INSTEAD = {
+    "data.shots": "study.shots=[{value}]",
+    "data.shots_per_label": "study.per_label=true study.shots=[{value}]",
+    "seed": "study.seeds=[{value}]",
+}
+_OWN = ("study", *_INSTEAD)
 
 
 def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
@@ -42,7 +48,7 @@ def run_study(config: DictConfig, typed: Sequence[str]) -> Path:
 
     plain = to_plain(config)
     study = parse(StudyConfig, plain["study"], "study")
-    trials = list(trials_of(study, [*study.shared, *(word for word in typed if not sets(word, _OWN))]))
+    trials = list(trials_of(study, [*study.shared, *words_for_all(typed, "study", _INSTEAD)]))
     first = check_firsts(trials)
     names = [group_choices(config).get("study", "study"), first.config.task["name"], first.config.data.name]
     folder = folder_of(study.folder, str(plain["output_dir"]), "label_efficiency", names)

@@ -12,6 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rag_lightning.config.compose import compose
+from rag_lightning.config.overrides import override
 from rag_lightning.config.validate import parse, to_plain
 from rag_lightning.console import say
 from rag_lightning.evaluate import evaluate
@@ -19,13 +20,15 @@ from rag_lightning.model.interface import TEXT_HEADS
 from rag_lightning.report.files import write_text
 from rag_lightning.studies.options import SequenceConfig
 from rag_lightning.studies.sequence_summary import Course, markdown, plot_courses
-from rag_lightning.studies.trials import folder_of, overrides_of, sets
+from rag_lightning.studies.trials import folder_of, overrides_of, words_for_all
 from rag_lightning.train import train
 from rag_lightning.training.plan import make_plan
 from rag_lightning.training.run import RunResult
 
 _OWN = ("sequence", "seed")  # set for each run by the study
-_OF_TASK = ("task", "data")  # what a word of the user's would change in every task
+_OF_TASK = "it in the overrides of a task, such as 'sequence.tasks.ner=\"task=ner data.path=FOLDER\"',"
+# What a word of the user's would change in every task, and where it is said.
+_INSTEAD = {"seed": "sequence.seeds=[{value}]", "task": _OF_TASK, "data": _OF_TASK}
 
 
 def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
@@ -43,7 +46,7 @@ def run_sequence(config: DictConfig, typed: Sequence[str]) -> Path:
     """
     plain = to_plain(config)
     study = parse(SequenceConfig, plain["sequence"], "sequence")
-    shared = [*study.shared, *(word for word in typed if not sets(word, (*_OWN, *_OF_TASK)))]
+    shared = [*study.shared, *words_for_all(typed, "sequence", _INSTEAD)]
     every = [words_of(study, shared, task, arm, study.seeds[0]) for arm in study.arms for task in study.tasks]
     for words in every:
         make_plan(compose("train", words))
@@ -89,7 +92,8 @@ def _from(run: RunResult, words: list[str]) -> list[str]:
     name, pooling = alone.config.model.name, "auto"
     if alone.head in TEXT_HEADS:
         pooling = choose_pooling(alone.model.folder, alone.architecture, alone.config.model, alone.head)
-    return ["model=local", f"model.path={run.folder / 'model'}", f"model.name={name}", f"model.pooling={pooling}"]
+    settings = {"path": str(run.folder / "model"), "name": name, "pooling": pooling}
+    return ["model=local", *(override(f"model.{key}", value) for key, value in settings.items())]
 
 
 def _left(run: RunResult, later: RunResult) -> float:
@@ -97,7 +101,8 @@ def _left(run: RunResult, later: RunResult) -> float:
     file = later.folder / f"still-{run.folder.name}.json"
     made = max((each.folder / "status.json").stat().st_mtime for each in (run, later))
     if not file.is_file() or file.stat().st_mtime < made:
-        metrics = evaluate([f"run={run.folder}", f"backbone={later.folder}", f"split={_split(run)}"])
+        folders = {"run": str(run.folder), "backbone": str(later.folder)}
+        metrics = evaluate([*(override(key, folder) for key, folder in folders.items()), f"split={_split(run)}"])
         write_text(file, json.dumps(metrics, indent=1))
     return float(json.loads(file.read_text(encoding="utf-8"))[f"{_split(run)}/{run.headline}"])
 

@@ -62,6 +62,24 @@ def sets(word: str, keys: Sequence[str]) -> bool:
     return any(own == key or own.startswith(f"{key}.") for key in keys)
 
 
+def words_for_all(typed: Sequence[str], node: str, instead: Mapping[str, str]) -> list[str]:
+    """The user's words that every run gets: those that are not about the study itself.
+
+    Args:
+        node: of the study's settings.
+        instead: what the study sets for each run, and how that is said to it, where ``{value}`` is the word's.
+
+    Raises:
+        UserError: for a word that the study would overrule.
+    """
+    for word in typed:
+        for key, setting in instead.items():
+            if sets(word, [key]):
+                remedy = f"Write {setting.format(value=word.partition('=')[2])} instead."
+                raise UserError(f"the study itself sets {key} for each run", where=word, remedy=remedy)
+    return [word for word in typed if not sets(word, [node])]
+
+
 def overrides_of(arm: Arm, keys: Sequence[str], place: str) -> list[str]:
     """An arm's overrides.
 

@@ -28,6 +28,7 @@ class Order:
         origin: what results hang on beside settings and inputs (:func:`rag_lightning.sweep.known.origin_of`).
         force: do again what is finished; ``stop`` and the settings after it: of the configuration's ``sweep``.
         search: how an optuna search is asked; None for a list of trials.
+        twins: fingerprints of runs that several of the waiting trials are.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Order:
     stop_from: float
     stop_factor: int
     search: dict[str, Any] | None = None
+    twins: Sequence[str] = ()
 
     @property
     def path(self) -> Path:
@@ -94,7 +96,11 @@ def claimed(folder: Path, name: str, timeout: float = 0.0) -> Iterator[bool]:
 
 
 def is_settled(record: Record | None, order: Order) -> bool:
-    """Whether nothing is left to do for a trial; what was stopped as hopeless is done only while that is wanted."""
+    """Whether nothing is left to do for a trial.
+
+    What was stopped as hopeless is done only while that is wanted; in a search it stays so, whose study was told.
+    """
     if record is None:
         return False
-    return record.state in ("finished", "failed", "refused") or (record.state == "hopeless" and order.stop != "none")
+    given_up = record.state == "hopeless" and (order.stop != "none" or order.search is not None)
+    return given_up or record.state in ("finished", "failed", "refused")

@@ -1,5 +1,6 @@
 """Look at all trials before any is trained: which are runs that exist, which are refused, which wait."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def say_outlook(order: Order, outlook: Outlook) -> None:
     say(f"  folder   {order.folder} (what runs say: {LOGS}/*.log)")
     for record in list(_of(outlook, "refused"))[:SHOWN]:
         say(f"  refused  {shown(record.values)}: {record.reason}", style="yellow")
-    twins = _twins(outlook)
+    twins = sum(number - 1 for number in _times(outlook).values())
     if twins:
         say(f"  twins    {twins:,} trials are the same run as another one: it runs once")
 
@@ -119,7 +120,11 @@ def _of(outlook: Outlook, state: str) -> list[Record]:
     return [record for record in outlook.records.values() if record.state == state]
 
 
-def _twins(outlook: Outlook) -> int:
+def twins_of(outlook: Outlook) -> list[str]:
+    """The fingerprints of runs that several of the waiting trials are."""
+    return [fingerprint for fingerprint, number in _times(outlook).items() if number > 1]
+
+
+def _times(outlook: Outlook) -> Counter[str]:
     waiting = {trial.key for trial in outlook.waiting}
-    prints = [record.fingerprint for key, record in outlook.records.items() if key in waiting]
-    return len(prints) - len(set(prints))
+    return Counter(str(record.fingerprint) for key, record in outlook.records.items() if key in waiting)

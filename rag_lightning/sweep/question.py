@@ -165,15 +165,19 @@ def name_of(typed: Typed, task: str) -> str:
     return "-".join([task, *dict.fromkeys(last)])[:60]
 
 
+def asked_of(typed: Typed) -> tuple[list[str], list[str]]:
+    """The fixed and the swept words, sorted, without those that change only how it is computed."""
+    fixed = sorted(word for word in typed.fixed if not _is_how(word))
+    return fixed, sorted(f"{dimension.key}={dimension.typed}" for dimension in typed.swept)
+
+
 def folder_of(typed: Typed, task: str, output_dir: Path, way: Mapping[str, Any]) -> Path:
     """Where the sweep's records lie: the same for the same question, however it is computed.
 
     Args:
         way: the sweeper, and those of its settings that change which trials it asks for.
     """
-    asked = sorted(word for word in typed.fixed if not _is_how(word))
-    swept = sorted(f"{dimension.key}={dimension.typed}" for dimension in typed.swept)
-    text = json.dumps([asked, swept, dict(way)], sort_keys=True)
+    text = json.dumps([*asked_of(typed), dict(way)], sort_keys=True)
     print_of_question = hashlib.sha256(text.encode()).hexdigest()[:8]
     return output_dir / "sweeps" / f"{name_of(typed, task)}-{print_of_question}"
 

@@ -14,8 +14,8 @@ from rag_lightning.console import say
 from rag_lightning.errors import UserError
 from rag_lightning.sweep.known import origin_of, sort_out, sort_out_search
 from rag_lightning.sweep.order import Order, is_settled, write_order
-from rag_lightning.sweep.planning import Outlook, look_ahead, say_outlook, say_trials
-from rag_lightning.sweep.question import Trial, Typed, folder_of
+from rag_lightning.sweep.planning import Outlook, look_ahead, say_outlook, say_trials, twins_of
+from rag_lightning.sweep.question import Trial, Typed, asked_of, folder_of
 from rag_lightning.sweep.record import (
     Question,
     Record,
@@ -71,6 +71,10 @@ def run_sweep(asked: Asked, send: Callable[[Order], Launch]) -> None:
     """
     config = asked.config
     order = _order(asked)
+    if order.search is not None:
+        from rag_lightning.sweep.search import check_question  # sqlalchemy takes long to import
+
+        check_question(order)
     if config.dry_run:
         _show(asked, order)
         return
@@ -84,7 +88,7 @@ def run_sweep(asked: Asked, send: Callable[[Order], Launch]) -> None:
         outlook = look_ahead(order, asked.trials, {}, dry=True)
         order = _search_order(order, asked, outlook)
     write_question(order.path, _question(asked, order, outlook))
-    write_order(order, outlook.waiting)
+    write_order(replace(order, twins=twins_of(outlook) if order.search is None else ()), outlook.waiting)
     interrupted = False
     if outlook.waiting or asked.search is not None:
         interrupted = _send_until_done(order, outlook.waiting, asked.workers, send(order))
@@ -94,13 +98,26 @@ def run_sweep(asked: Asked, send: Callable[[Order], Launch]) -> None:
 def _order(asked: Asked) -> Order:
     config, cwd = asked.config, os.getcwd()
     sweep = parse(SweepConfig, to_plain(config)["sweep"], "sweep")
+    if asked.search is not None and sweep.again != "none":
+        raise UserError(
+            "a search has told its study of what failed, and tries it no second time",
+            where="sweep.again",
+            remedy=f"Leave it out, or raise hydra.sweeper.n_trials above {asked.total:,}.",
+        )
     task = str(config.task.get("name"))
     folder = sweep.folder or folder_of(asked.typed, task, Path(config.output_dir), asked.way)
     return Order(
         name=Path(folder).name, total=asked.total, folder=str(Path(folder).expanduser().absolute()), cwd=cwd,
         origin=origin_of(cwd), force=bool(config.force), tries=sweep.tries, stop=sweep.stop,
         stop_after=sweep.stop_after, stop_from=sweep.stop_from, stop_factor=sweep.stop_factor,
+        search=None if asked.search is None else {**asked.search, "question": _searched(asked)},
     )  # fmt: skip
+
+
+def _searched(asked: Asked) -> list[str]:
+    """The words that one study can answer; how many trials are asked for is none of them."""
+    fixed, swept = asked_of(asked.typed)
+    return [*fixed, *swept, *(f"hydra.sweeper.{key}={value}" for key, value in asked.way.items() if key != "sweeper")]
 
 
 def _show(asked: Asked, order: Order) -> None:
@@ -141,7 +158,7 @@ def _search_order(order: Order, asked: Asked, outlook: Outlook) -> Order:
     """With what workers must know to ask for trials themselves."""
     _refuse_if_all_are(outlook, len(asked.trials))
     say(f"search   {order.name}: {order.total:,} trials\n  folder   {order.folder}")
-    return replace(order, search={**(asked.search or {}), "lower_is_better": outlook.lower_is_better})
+    return replace(order, search={**(order.search or {}), "lower_is_better": outlook.lower_is_better})
 
 
 def _refuse_if_all_are(outlook: Outlook, total: int) -> None:

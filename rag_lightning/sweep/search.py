@@ -5,12 +5,14 @@ for and never told (its worker was killed) is taken up again with the same value
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from rag_lightning.errors import UserError, nearest
@@ -22,14 +24,27 @@ from rag_lightning.sweep.record import Record, read_record
 
 _LOCK = "study"  # asking and telling, one worker at a time
 _VALUES = "values"
+_QUESTION, _ORIGIN = "question", "origin"  # of a study: what it was asked, and see Order
 _PATIENCE = 600.0  # seconds for the study's lock
 
-_SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+
+def _sequence(seed: int, own: int) -> BaseSampler:
+    """Points are spread evenly only within one sequence, so its seed is the search's; the study keeps its position.
+
+    Before a candidate has ended well there is no sequence yet, and candidates are drawn at random.
+    """
+    return optuna.samplers.QMCSampler(
+        seed=seed, scramble=True, independent_sampler=optuna.samplers.RandomSampler(seed=own)
+    )
+
+
+# By the seed of the search, and one of each candidate's own.
+_SAMPLERS: Mapping[str, Callable[[int, int], BaseSampler]] = {
     # A running candidate counts as a bad one, so that workers do not all try the same.
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "tpe": lambda _, own: optuna.samplers.TPESampler(seed=own, constant_liar=True),
+    "gp": lambda _, own: optuna.samplers.GPSampler(seed=own),
+    "qmc": _sequence,
+    "random": lambda _, own: optuna.samplers.RandomSampler(seed=own),
 }
 
 
@@ -52,14 +67,15 @@ class Search:
         self.seeds, self.seed, self.n_trials = given["seeds"], int(given["seed"]), int(given["n_trials"])
         self.sampler, self.lower = _SAMPLERS[given["sampler"]], bool(given["lower_is_better"])
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        # Others may be at the file: wait for them.
-        waiting = {"connect_args": {"timeout": _PATIENCE}}
         with self._alone():
-            self._storage = optuna.storages.RDBStorage(f"sqlite:///{order.path / STUDY}", engine_kwargs=waiting)
+            self._storage = _open(order)
             self.study = optuna.create_study(
                 study_name=order.name, storage=self._storage, load_if_exists=True,
                 direction="minimize" if self.lower else "maximize",
             )  # fmt: skip
+            if _QUESTION not in self.study.user_attrs:
+                self.study.set_user_attr(_ORIGIN, order.origin)
+                self.study.set_user_attr(_QUESTION, given["question"])
 
     def open_trials(self) -> Iterator[Trial]:
         """Trials of candidates that were asked for, then those of a new one."""
@@ -79,8 +95,7 @@ class Search:
 
     def close(self) -> None:
         """Let go of the study's file."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        _let_go(self._storage)
 
     def left(self) -> int:
         """Candidates that were not asked for or not told."""
@@ -98,15 +113,21 @@ class Search:
             known = self.study.get_trials(deepcopy=False)
             if len(known) >= self.n_trials:
                 return None
-            # Of its own seed each: what is drawn does not hang on how often the search was interrupted.
-            self.study.sampler = self.sampler((self.seed * 1_000_003 + len(known)) % 2**32)
+            self.study.sampler = self._sampler_of(len(known))
             asked = self.study.ask()
             asked.set_user_attr(_VALUES, suggest(asked, self.typed.swept))
             return next(each for each in self._running() if each.number == asked.number)
 
+    def _sampler_of(self, number: int) -> BaseSampler:
+        """A candidate's sampler, of its own seed: what is drawn does not hang on how often the search broke off."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # for each candidate
+            return self.sampler(self.seed % 2**32, (self.seed * 1_000_003 + number) % 2**32)
+
     def _open_of(self, candidate: FrozenTrial) -> list[Trial]:
         if _VALUES not in candidate.user_attrs:  # its worker was killed between asking and drawing
             with self._alone():
+                self.study.sampler = self._sampler_of(candidate.number)
                 again = optuna.trial.Trial(self.study, candidate._trial_id)
                 again.set_user_attr(_VALUES, suggest(again, self.typed.swept))
             candidate = next(each for each in self._running() if each.number == candidate.number)
@@ -165,6 +186,36 @@ def suggest(trial: optuna.trial.Trial, dimensions: Sequence[Dimension]) -> dict[
     return values
 
 
+def check_question(order: Order) -> None:
+    """Refuse to go on with a study that was asked something else: its candidates would count for this question.
+
+    Raises:
+        UserError: if it was, unless all begins anew with force.
+    """
+    if order.force or order.search is None or not (order.path / STUDY).is_file():
+        return
+    storage = _open(order)
+    try:
+        asked = optuna.load_study(study_name=order.name, storage=storage).user_attrs
+    except KeyError:  # of a folder that had another name
+        return
+    finally:
+        _let_go(storage)
+    if (reason := _difference(asked, order.search["question"], order.origin)) is not None:
+        remedy = "Begin again with force=true, or in another folder with sweep.folder=…."
+        raise UserError(f"the search in this folder {reason}", where=order.folder, remedy=remedy)
+
+
+def _difference(asked: Mapping[str, Any], question: Sequence[str], origin: str) -> str | None:
+    then = asked.get(_QUESTION, question)
+    if set(then) != set(question):
+        there, here = ([word for word in one if word not in two] for one, two in ((then, question), (question, then)))
+        return f"is another one (there: {', '.join(there) or 'no more'}; here: {', '.join(here) or 'no more'})"
+    if asked.get(_ORIGIN, origin) != origin:
+        return "began with another version, other files in conf/ or another working directory"
+    return None
+
+
 def left_to_do(order: Order) -> int:
     """Candidates of a search that are not told yet."""
     assert order.search is not None
@@ -172,6 +223,17 @@ def left_to_do(order: Order) -> int:
         return int(order.search["n_trials"])
     with closing(Search(order)) as search:
         return search.left()
+
+
+def _open(order: Order) -> RDBStorage:
+    # Others may be at the file: wait for them.
+    waiting = {"connect_args": {"timeout": _PATIENCE}}
+    return RDBStorage(f"sqlite:///{order.path / STUDY}", engine_kwargs=waiting)
+
+
+def _let_go(storage: RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def _dimension(given: Mapping[str, Any]) -> Dimension:

@@ -48,12 +48,13 @@ class WorkerStop(_Handlers):
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._signalled:
             raise KeyboardInterrupt
-        self._signalled = True
+        self._signalled = GracefulStop.early = True
 
     def _watch(self) -> None:
         while not self._left.wait(0.5):
             if self._file.exists():
-                os.kill(os.getpid(), signal.SIGINT)  # a run in training hears it as it hears any other
+                if not self.requested:  # Ctrl-C in a terminal reaches workers too: a second signal would kill the step
+                    os.kill(os.getpid(), signal.SIGINT)  # a run in training hears it as it hears any other
                 return
 
     def __enter__(self) -> "WorkerStop":
@@ -67,6 +68,7 @@ class WorkerStop(_Handlers):
     ) -> None:
         self._left.set()
         self.remove()
+        GracefulStop.early = False
 
 
 class SweepStop(_Handlers):
@@ -75,12 +77,17 @@ class SweepStop(_Handlers):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._file = folder / STOP
-        self.requested = False
+        self._signalled = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether it was, here or in another terminal that does the same sweep."""
+        return self._signalled or self._file.exists()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self._signalled:
             raise KeyboardInterrupt
-        self.requested = True
+        self._signalled = True
         self._file.touch()
         say("\nstopping the sweep: workers end their step and save (Ctrl-C again: stop at once)")
 

@@ -31,7 +31,7 @@ from rag_lightning.sweep.outcome import (
 from rag_lightning.sweep.planning import shown
 from rag_lightning.sweep.question import Trial
 from rag_lightning.sweep.ranks import follow, leading, tell
-from rag_lightning.sweep.record import Record, read_record, write_record
+from rag_lightning.sweep.record import Record, read_record, read_records, write_record
 from rag_lightning.sweep.stopping import WorkerStop
 from rag_lightning.training.folder import Busy, RunFolder
 from rag_lightning.trials import many_trials
@@ -157,6 +157,9 @@ def _do(trial: Trial, before: Record | None, order: Order, busy: dict[str, Path]
     try:
         more = told_to(trial, order.name, force=force)
         planned = plan_trial(trial, more)
+        if force and _twin_is_done(planned, order):
+            more = told_to(trial, order.name, force=False)
+            planned = plan_trial(trial, more)
         record = replace(planned_record(trial, planned, order.origin), state="running", broken=broken)
         write_record(order.path, record)
         tell([*trial.overrides, *more])
@@ -172,6 +175,14 @@ def _do(trial: Trial, before: Record | None, order: Order, busy: dict[str, Path]
         return _kept(order, replace(record, state="stopped", reason=str(stopped) or "interrupted at once"))
     except (Exception, SystemExit) as error:
         return _kept(order, failed_record(record, error))
+
+
+def _twin_is_done(planned: Planned, order: Order) -> bool:
+    """Whether another trial that is the same run has been finished since force began all anew: its record says so."""
+    fingerprint = planned.plan.fingerprint
+    return fingerprint in order.twins and any(
+        record.fingerprint == fingerprint and record.state == "finished" for record in read_records(order.path)
+    )
 
 
 def _run(planned: Planned, record: Record, order: Order) -> Record:

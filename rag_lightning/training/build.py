@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from rag_lightning.callbacks.configured import configured
 from rag_lightning.callbacks.dashboard import WandbDashboard
 from rag_lightning.callbacks.history import History
 from rag_lightning.callbacks.progress import Progress
@@ -179,7 +180,7 @@ def build_trainer(plan: Plan, precision: str, resume: ResumePoints, dashboard: W
     ours: list[Callback] = [History(plan.folder), Throughput(), dashboard, *probing(plan), resume]
     if config.trainer.get("enable_progress_bar", True):
         ours.append(Progress(plan.task.headline))
-    users = [instantiate(node) for node in (config.callbacks or {}).values()]
+    users = configured(config.callbacks, plan.task)
     node = {
         **config.trainer,
         "precision": precision,

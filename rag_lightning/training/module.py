@@ -102,7 +102,9 @@ class FineTuning(pl.LightningModule):
             self.on_train_epoch_start()
         # A step's random numbers depend on nothing that came before, so that a resumed run draws the same ones.
         words = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank, *self.stage])
-        torch.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
+        seed = int(words.generate_state(1, np.uint64)[0] >> 1)
+        # On a CPU the one generator is all there is; torch.manual_seed would look for devices at each step.
+        (torch.default_generator if self.device.type == "cpu" else torch.random).manual_seed(seed)
         if self.retention:  # nothing is asked of the trainer where no method wants to know
             self._place = self._step()
             self.retention.before_forward(self._place)

@@ -15,9 +15,11 @@ class GracefulStop:
 
     Attributes:
         signals_seen: in this process so far: a sweep takes no further trial after one.
+        early: whether a signal came while a trial was still being planned: its training ends after the first step.
     """
 
     signals_seen = 0
+    early = False
 
     def __init__(self) -> None:
         self.requested = False
@@ -27,6 +29,7 @@ class GracefulStop:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._on_signal)
+        self.requested = GracefulStop.early  # read after the handlers stand: no signal falls between
         return self
 
     def __exit__(

@@ -166,8 +166,8 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_group_of_another_command_is_told_with_the_keys_there_are(run: Command) -> None:
-    said = run("evaluate", "run=nowhere", "generation=greedy").err
-    assert "unknown key 'generation'. Valid keys here: run, backbone, split" in " ".join(said.split())
+    said = run("evaluate", "run=nowhere", "template=hints").err
+    assert "unknown key 'template'. Valid keys here: run, backbone, split" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """``python -m rag_lightning.export``: folders that answer as the run does, or are refused in words."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import Command
 from tiny import sample_overrides
 from tiny_runs import KINDS
@@ -137,6 +139,31 @@ def test_a_place_that_is_taken(run_of: RunOf, tmp_path: Path, monkeypatch: pytes
     assert not (target / "mine").exists()
     assert (target / "model.pt2").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+class _Touch:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+def test_a_program_whose_sample_inputs_are_code_is_not_read(run_of: RunOf, tmp_path: Path) -> None:
+    made = export([f"run={run_of('tags')}", "format=torch", f"output={tmp_path / 'out'}", FEW])
+    file, harm = made.folder / "model.pt2", io.BytesIO()
+    torch.save((_Touch(tmp_path / "harm"),), harm)
+    with zipfile.ZipFile(file) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    [place] = [name for name in entries if "sample_inputs" in name]
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, harm.getvalue() if name == place else content)
+    with pytest.raises(UserError, match="pickled objects"):
+        load(made.folder)
+    assert not (tmp_path / "harm").exists()
 
 
 def test_a_program_with_pickled_objects_is_not_read(run_of: RunOf, tmp_path: Path) -> None:

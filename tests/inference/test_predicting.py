@@ -157,6 +157,7 @@ def test_a_real_process_writes_only_json_to_its_output(finished: Path) -> None:
         ("input={tmp}/empty.conll", "empty.conll: the file is empty"),
         ("device=cuda:7 text=x", "device: the device cannot be used"),
         ("device=fpga text=x", "device: the device cannot be used"),
+        ("generation=beams text=x", "generation: task ner writes no text"),
         ("tokens=0 text=x", "tokens must be greater than or equal to 1"),
         ("+tokns=3 text=x", "unknown key 'tokns'. Did you mean tokens?"),
     ],

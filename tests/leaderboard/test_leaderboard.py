@@ -156,6 +156,16 @@ def test_the_csv_has_every_metric_and_is_the_same_for_the_same_results(tmp_path:
     assert "not a number" in next(r for r in first if r["n"] == "1")["reason"]
 
 
+def test_seeds_scores_and_runs_belong_together_where_a_seed_failed() -> None:
+    board = board_of({"1e-5": [0.5, 0.7]})
+    good = [replace(record, fingerprint=f"run{number}") for number, record in enumerate(board.rows[0].records)]
+    bad = Record("b", 9, (), {"optimizer.lr": "1e-5", "seed": "-1"}, "failed", "no memory left", fingerprint="lost")
+    cells = next(csv.DictReader(io.StringIO(csv_text(leaderboard(board.question, [bad, *good])))))
+    seeds = [record.values["seed"] for record in good]
+    assert cells["seeds"].split() == seeds and cells["n"] == "2"
+    assert (cells["scores"], cells["runs"], cells["reason"]) == ("0.5 0.7", "run0 run1", "no memory left")
+
+
 def test_a_value_of_the_user_is_no_formula_in_a_spreadsheet() -> None:
     board = board_of({"=HYPERLINK(1)": [0.5], "-1e-3": [0.4]})
     cells = [row["optimizer.lr"] for row in csv.DictReader(io.StringIO(csv_text(board)))]

@@ -153,6 +153,17 @@ def test_the_best_few_curves_are_coloured_and_damaged_histories_left_out(tmp_pat
     assert curves[-1].row.rank == 1  # on top
 
 
+def test_where_few_have_a_score_the_curves_of_the_others_are_drawn(tmp_path: Path) -> None:
+    board = read(write_sweep(tmp_path / "s", {"optimizer.lr": ("1e-5", "3e-5", "1e-4")}, seeds=("1",)))
+    assert [row.state for row in board.rows] == ["finished", "hopeless", "failed"]
+    curves, _ = curves_of(board)
+    assert [(curve.row.state, curve.place) for curve in curves] == [
+        ("failed", None),
+        ("hopeless", None),
+        ("finished", 0),
+    ]
+
+
 def test_a_trial_that_never_learnt_does_not_press_the_best_into_a_line(page: Page) -> None:
     f1, loss = (f for f in page.figures if f["data"][0].get("mode") == "lines")
     for figure, learnt_nothing in ((f1, 0.41), (loss, 0.69)):

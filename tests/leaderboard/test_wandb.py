@@ -123,6 +123,33 @@ def test_a_server_that_refuses_costs_the_sweep_nothing(
     assert (folder / "report.html").is_file()
 
 
+def copied(done: Any, folder: Path, name: str) -> Path:
+    """The sweep as one of another name, whose answer is not in W&B yet."""
+    shutil.copytree(done[2], folder, ignore=shutil.ignore_patterns("wandb"))
+    write_question(folder, replace(read_question(folder), name=name))
+    return folder
+
+
+def test_a_name_in_any_script_is_that_of_an_artifact(done: Any, tmp_path: Path) -> None:
+    finish_sweep(copied(done, tmp_path / "实验", "实验 é1"))
+    [summary] = read_offline_runs(tmp_path / "实验")
+    [artifact] = summary.artifacts_of("sweep")
+    assert artifact["name"] == "sweep--1"
+
+
+def test_what_wandb_refuses_at_the_end_is_said_and_costs_nothing(
+    done: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise ValueError("no such artifact")
+
+    monkeypatch.setattr("wandb.Artifact.add_file", refused)
+    folder = copied(done, tmp_path / "sweep", "other")
+    finish_sweep(folder)
+    assert "The leaderboard is not whole in W&B: ValueError: no such artifact" in capsys.readouterr().out
+    assert read_offline_runs(folder)[0].exit_code == 1
+
+
 def words_of_an_agent(config: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
     """What an agent runs for a trial, built as W&B's own agent does."""
     given = agent.create_sweep_command_args({"args": {key: {"value": value} for key, value in chosen.items()}})

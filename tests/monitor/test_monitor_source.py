@@ -173,13 +173,25 @@ def test_a_pipe(told: list[str], tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     keep = os.open(pipe, os.O_RDWR)
-    source = opened(pipe, told)
+    source = opened(pipe, told, follow=False)
     assert source.read(5) == []
     os.write(keep, b"one\ntwo\nth")
     assert source.read(1) == [b"one"] and source.read(5) == [b"two"]
     os.write(keep, b"ree")
     os.close(keep)
     assert source.read(5) == [b"three"] and source.ended
+    source.close()
+
+
+def test_a_pipe_that_is_followed_outlives_its_writers(told: list[str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    source = opened(pipe, told, follow=True)
+    for said in (b"one", b"two"):
+        writer = os.open(pipe, os.O_WRONLY)
+        os.write(writer, said + b"\n")
+        os.close(writer)
+        assert source.read(5) == [said] and source.read(5) == [] and not source.ended
     source.close()
 
 

@@ -86,6 +86,10 @@ def test_two_runs_at_one_server(client: Client) -> None:
         missing = http.post("/predict?run=a lable", json={"text": "x"})
         assert missing.status_code == 404
         assert missing.json() == {"error": "there is no run of that name", "remedy": "Did you mean a label?"}
+        misplaced = http.post("/predict", json={"run": "a label", "text": "x"})
+        refused(misplaced, 422, "the record: run is no field of a text")
+        misspelt = http.post("/predict?rn=a label", json={"text": "x"})
+        assert misspelt.json()["remedy"] == "Did you mean run?"
 
 
 @pytest.mark.slow
@@ -122,6 +126,8 @@ def refused(response: Any, status: int, said: str) -> None:
         (b'{"text": "\xff"}', 400, "not JSON"),
         (b"[" * 100_000, 400, "not JSON"),
         (b"9" * 10_000, 400, "not JSON"),
+        (b'{"text": "x", "id": 1e999}', 400, "no finite number"),
+        (b'{"text": "x", "id": NaN}', 400, "no finite number"),
         (b"null", 422, "a record is an object or a text"),
         (b"[[]]", 422, "record 0: a record is an object or a text"),
         (b"{}", 422, "an input needs text or tokens"),
@@ -202,6 +208,8 @@ def test_too_much_and_too_late(
         for late in (first, second):
             refused(late.result(), 503, "no answer within 1.5 s")
         slow.go.set()
+        while http.get("/health").json()["waiting"]["tags with rules"]:
+            pass
         assert http.post("/predict", json={"text": "x"}).status_code == 200  # and the server goes on
 
 
@@ -233,6 +241,7 @@ def test_a_text_is_written_piece_by_piece(client: Client) -> None:
         told = events(response)
         whole = http.post("/predict", json=given).json()["reply"]
         refused(http.post("/stream", json=[given]), 422, "one record")
+        refused(http.post("/stream?explain=true", json=given), 422, "explain comes with whole answers")
         refused(http.post("/stream", json={"turns": [{"role": "assistant", "text": "b"}]}), 422, "last turn")
     assert [kind for kind, _ in told] == ["piece"] * (len(told) - 1) + ["done"]
     assert "".join(data["piece"] for _, data in told[:-1]).strip() == whole == told[-1][1]["text"]

@@ -12,8 +12,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.filterwarnings("ignore")
 def test_two_replicas(run_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray")
-    serve = pytest.importorskip("ray.serve")
+    import ray
+    from ray import serve
+
     from rag_lightning.serve.ray_serve import deployment
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))

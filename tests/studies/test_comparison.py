@@ -99,6 +99,36 @@ def test_a_small_comparison(run: Any, tiny_model: Path, tmp_path: Path) -> None:
     assert "| ema |" in (tmp_path / "study" / "table.md").read_text()
 
 
+@pytest.mark.parametrize("command", ["compare", "label_efficiency", "sequence"])
+def test_a_dry_run_is_refused_and_leaves_results_as_they_are(run: Any, command: str, tmp_path: Path) -> None:
+    node = {"compare": "comparison", "label_efficiency": "study"}.get(command, command)
+    (tmp_path / "results.jsonl").write_text("earlier\n")
+    result = run(command, f"{node}.folder={tmp_path}", "dry_run=true")
+    assert result.code == 2 and "a study has no dry run" in result.err
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("results.jsonl", "earlier\n")]
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "instead"),
+    [
+        ("compare", "seed=7", "comparison.seeds=[7]"),
+        ("label_efficiency", "seed=7", "study.seeds=[7]"),
+        ("label_efficiency", "data.shots=50", "study.shots=[50]"),
+        ("label_efficiency", "data.shots_per_label=4", "study.per_label=true study.shots=[4]"),
+        ("sequence", "seed=7", "sequence.seeds=[7]"),
+        ("sequence", "task=ner", "sequence.tasks.ner="),
+        ("sequence", "data.path=FOLDER", "sequence.tasks.ner="),
+    ],
+)
+def test_a_word_that_the_study_would_overrule_is_refused_with_the_right_one(
+    run: Any, command: str, word: str, instead: str, tmp_path: Path
+) -> None:
+    result = run(command, word, f"output_dir={tmp_path}/runs")
+    assert result.code == 2 and f"the study itself sets {word.partition('=')[0].split('.')[0]}" in result.err
+    assert instead in result.err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "arm"), [("compare", "comparison.arms.few"), ("sequence", "sequence.arms.few")], ids=lambda each: each
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tiny import sample_overrides
 
+from rag_lightning.config.overrides import override
 from rag_lightning.studies.sequence_summary import Course, markdown
 
 COURSE = Course(
@@ -36,9 +37,11 @@ def test_the_table_names_what_was_learnt_and_what_is_left() -> None:
 
 @pytest.mark.slow
 def test_two_tasks_from_the_command_line(run: Any, tiny_model: Path, tmp_path: Path) -> None:
-    few = ["data.limit.train=12", "data.limit.validation=6", "data.limit.test=6", "trainer.max_epochs=1"]
-    words = [word for word in sample_overrides("ner", tiny_model, tmp_path, *few) if word != "task=ner"]
-    once = [*words, "~sequence.tasks.matching", "sequence.seeds=[1]", "sequence.only=[plain]"]
+    runs = tmp_path / "mine, or (yours)"
+    words = [word for word in sample_overrides("ner", tiny_model, runs) if not word.startswith(("task", "output_dir"))]
+    words += [override("output_dir", str(runs)), "trainer.max_epochs=1"]
+    few = 'sequence.shared="data.limit.train=12 data.limit.validation=6 data.limit.test=6"'
+    once = [*words, few, "~sequence.tasks.matching", "sequence.seeds=[1]", "sequence.only=[plain]"]
     result = run("sequence", *once, f"sequence.folder={tmp_path}/study")
     assert result.code == 0, result.err
     course = json.loads((tmp_path / "study" / "courses.jsonl").read_text().splitlines()[0])

@@ -159,8 +159,15 @@ def test_what_is_refused_shows_before_anything_trains(sweep: Callable[..., Any],
     assert states(runs) == ["finished", "refused"]
 
 
-def test_twins_run_once(sweep: Callable[..., Any], runs: Path) -> None:
-    outcome = sweep("optimizer.lr=1e-3", "batching.workers=0", "data.limit.train=null", "checkpoint.keep=2,3")
+@pytest.mark.parametrize("force", [False, True])
+def test_twins_run_once(sweep: Callable[..., Any], runs: Path, monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
+    words = ("optimizer.lr=1e-3", "batching.workers=0", "data.limit.train=null", "checkpoint.keep=2,3")
+    if force:
+        sweep(*words)
+    begun: list[Any] = []
+    monkeypatch.setattr(FineTuning, "on_fit_start", lambda self: begun.append(self))
+    outcome = sweep(*words, f"force={str(force).lower()}")
+    assert len(begun) == 1
     assert "1 trials are the same run as another one" in outcome.out
     first, second = records_of(runs)
     assert first.fingerprint == second.fingerprint

@@ -64,15 +64,21 @@ def test_joblib_with_a_killed_worker(tiny_run: Tiny, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sigterm_ends_all_workers_in_order(tiny_run: Tiny, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)], ids=["SIGTERM", "Ctrl-C in a terminal"]
+)
+def test_a_signal_ends_all_workers_in_order(
+    tiny_run: Tiny, tmp_path: Path, send: Callable[[int, int], None], number: int
+) -> None:
     words = tiny_run(*SMALL, "trainer.max_epochs=200", "seed=1,2")
     sweep = begun([*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], tmp_path)
     runs = tmp_path / "runs"
     wait_for(lambda: len(at_work(runs)) == 2 and list(runs.glob("ner-*/checkpoints/step-*")))
-    os.kill(sweep.pid, signal.SIGTERM)
+    send(sweep.pid, number)
     told, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == 130, told
     assert [(record.state, record.reason) for record in records_of(runs) if record.state != "stopped"] == []
+    assert "interrupted at once" not in {record.reason for record in records_of(runs)}
     assert "the same command again goes on" in told
 
 

@@ -1,6 +1,8 @@
 """Random draws and optuna searches: deterministic, resumable to the exact total, with seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ from optuna.trial import TrialState
 from sweeps import records_of, states
 from test_kills import _told
 
+from rag_lightning.errors import UserError
 from rag_lightning.sweep.draw import draw
+from rag_lightning.sweep.known import sort_out_search
+from rag_lightning.sweep.order import Order
+from rag_lightning.sweep.outcome import new_record
 from rag_lightning.sweep.question import read_typed
-from rag_lightning.sweep.record import Record
-from rag_lightning.sweep.search import judged
+from rag_lightning.sweep.record import Record, State, read_records, write_record
+from rag_lightning.sweep.search import Search, check_question, judged, left_to_do
 from rag_lightning.training.module import FineTuning
 
 LR = "optimizer.lr=tag(log, interval(1e-4,1e-1))"
@@ -31,6 +37,25 @@ def sweep(run: Command, tiny_run: Callable[..., list[str]], no_pictures: None) -
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
+
+
+def order_of(folder: Path, words: Sequence[Any], stop: str = "none", **more: Any) -> Order:
+    """A search without anything that trains."""
+    search = {
+        "words": [word if isinstance(word, str) else asdict(word) for word in words], "seeds": [], "seed": 1,
+        "lower_is_better": False, "question": [], **more,
+    }  # fmt: skip
+    return Order(folder.name, more["n_trials"], str(folder), "/", "", False, 3, stop, 3, 1.0, 3, search)
+
+
+def candidate_done(order: Order, state: State = "finished") -> Mapping[str, str]:
+    """What a worker that comes anew does with the next candidate."""
+    with closing(Search(order)) as search:
+        trial = next(search.open_trials())
+        record = new_record(trial, state=state, score=None if state == "failed" else 0.5)
+        write_record(order.path, record)
+        search.settle(trial, record)
+    return trial.values
 
 
 def test_draws_are_the_same_each_time_and_a_longer_list_begins_like_a_shorter_one() -> None:
@@ -121,6 +146,58 @@ def test_changed_data_end_a_search(sweep: Callable[..., Any], tmp_path: Path) ->
     assert sweep("optuna", LR, "hydra.sweeper.n_trials=2", "force=true").code == 0
 
 
+def test_a_quasi_random_search_spreads_evenly_also_when_each_candidate_is_another_workers(tmp_path: Path) -> None:
+    swept = read_typed(["optimizer.lr=interval(0,1)"]).words
+    order = order_of(tmp_path, swept, sampler="qmc", n_trials=9)
+    drawn = [candidate_done(order) for _ in range(9)]
+    assert left_to_do(order) == 0
+    places = sorted(int(float(values["optimizer.lr"]) * 8) for values in drawn[1:])  # the first is drawn at random
+    assert places == list(range(8)), "one in each eighth"
+
+
+def test_a_quasi_random_search_tries_another_candidate_after_a_failure(tmp_path: Path) -> None:
+    order = order_of(tmp_path, read_typed(["optimizer.lr=interval(0,1)"]).words, sampler="qmc", n_trials=4)
+    assert len({candidate_done(order, "failed")["optimizer.lr"] for _ in range(4)}) == 4
+
+
+def test_another_question_in_the_same_folder_is_refused(
+    sweep: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: FineTuning, *batch: Any) -> Any:
+        raise RuntimeError("at once")
+
+    monkeypatch.setattr(FineTuning, "training_step", broken)
+    own = ("optuna", f"sweep.folder={tmp_path}/mine", "optimizer.lr=interval(1e-5,1e-4)")
+    assert sweep(*own, "hydra.sweeper.n_trials=1").code == 3
+    for other in (["optimizer.lr=interval(1e-3,1e-2)"], ["hydra.sweeper.sampler=random", "dry_run=true"]):
+        refused = sweep(*own, *other, "hydra.sweeper.n_trials=2")
+        assert refused.code == 2 and f"here: {other[0]}" in refused.err and "force=true" in refused.err
+    assert len(read_records(tmp_path / "mine")) == 1
+    assert sweep(*own, "trainer.log_every_n_steps=2", "hydra.sweeper.n_trials=2").code == 3, "the same, and more of it"
+    assert len(read_records(tmp_path / "mine")) == 2
+    assert sweep(*own, "optimizer.lr=interval(1e-3,1e-2)", "hydra.sweeper.n_trials=1", "force=true").code == 3
+    (anew,) = read_records(tmp_path / "mine")
+    assert float(anew.values["optimizer.lr"]) >= 1e-3
+
+
+def test_a_search_that_began_with_other_files_is_refused(tmp_path: Path) -> None:
+    order = order_of(tmp_path, read_typed(["optimizer.lr=interval(0,1)"]).words, sampler="tpe", n_trials=1)
+    candidate_done(order)
+    check_question(order)
+    with pytest.raises(UserError, match="another version"):
+        check_question(replace(order, origin="another"))
+
+
+def test_what_a_search_has_given_up_stays_so_without_stopping(tmp_path: Path) -> None:
+    words = read_typed(["optimizer.lr=interval(0,1)"]).words
+    order = order_of(tmp_path, words, stop="median", sampler="tpe", n_trials=1)
+    candidate_done(order, "hopeless")
+    patient = replace(order, stop="none")
+    sort_out_search(patient)
+    assert [record.state for record in read_records(tmp_path)] == ["hopeless"]  # and not waiting for ever
+    assert left_to_do(patient) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -131,6 +208,7 @@ def test_changed_data_end_a_search(sweep: Callable[..., Any], tmp_path: Path) ->
         (["optimizer.lr=tag(log, interval(0,1))"], "low > 0"),
         (["tuning.frozen_layers=7,8", "hydra.sweeper.n_trials=2"], "every trial is refused"),
         (["seed=1,2", "hydra.sweeper.seeds=[1,2]"], "swept twice"),
+        ([LR, "sweep.again=failed"], "tries it no second time"),
     ],
 )
 def test_mistakes_in_a_search_are_one_sentence(sweep: Callable[..., Any], words: list[str], said: str) -> None:

@@ -67,6 +67,24 @@ def test_a_run_is_loaded_evaluated_and_applied_as_it_was(
     assert "Samples" in report and rows[0]["gold"][0] in report
 
 
+def test_a_finished_run_writes_in_another_way(command: Callable[..., list[str]], tmp_path: Path) -> None:
+    folder = train(command("translation", writing_folder(tmp_path / "model", "gpt2"))).folder
+    shorter = ["generation=beams", "generation.num_beams=3", "generation.max_new_tokens=2"]
+    evaluate([f"run={folder}", "trainer=cpu", *shorter])
+    own, other = (
+        folder / "predictions.jsonl",
+        folder / "evaluation-translation_sample-test-max_new_tokens_2-num_beams_3",
+    )
+    lengths = [[len(row["predicted"]) for row in _rows(file)] for file in (own, other / "predictions.jsonl")]
+    assert sum(lengths[1]) < sum(lengths[0])
+    assert "generation=greedy generation.max_new_tokens=2 generation.num_beams=3" in (other / "report.md").read_text()
+    written = []
+    for number, words in enumerate((["generation=greedy", "generation.max_new_tokens=8"], shorter)):
+        predict([f"run={folder}", "text=A dog runs.", f"output={tmp_path / str(number)}", "device=cpu", *words])
+        written.append(_rows(tmp_path / str(number))[0]["translation"])
+    assert len(written[1]) < len(written[0])
+
+
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     command: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

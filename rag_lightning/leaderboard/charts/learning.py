@@ -32,12 +32,9 @@ class Curve:
 
 def curves_of(board: Leaderboard) -> tuple[list[Curve], str]:
     """The curves that are drawn, the best last and so on top, and what was left out, in words."""
-    best = [
-        (row, record, place)
-        for place, row in enumerate(board.ranked[:COLOURED])
-        for record in row.finished[:MOST_SEEDS]
-    ]
-    others = [(row, record, None) for row in board.rows[COLOURED:] for record in row.records if record.folder]
+    first = board.ranked[:COLOURED]
+    best = [(row, record, place) for place, row in enumerate(first) for record in row.finished[:MOST_SEEDS]]
+    others = [(row, record, None) for row in board.rows[len(first) :] for record in row.records if record.folder]
     shown = [others[i * len(others) // MOST_GREY] for i in range(MOST_GREY)] if len(others) > MOST_GREY else others
     found = [Curve(row, record, place, _steps(record)) for row, record, place in (*reversed(shown), *reversed(best))]
     drawn = [curve for curve in found if curve.steps]

@@ -50,8 +50,9 @@ def estimate_fisher(setting: Setting, texts: int) -> dict[str, Tensor]:
     learning, batches = setting.learning, setting.batches(1).first(texts)
     fisher = {name: torch.zeros_like(each) for name, each in learning.items()}
     back = in_eval(setting.network)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)  # the same for all runs, which share the result
+    devices = sorted({each.device.index for each in learning.values() if each.is_cuda})
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(0)  # the same for all runs, which share the result
         for _, batch in batches.in_order():
             gradients = torch.autograd.grad(_own_words(setting, batch), list(learning.values()), allow_unused=True)
             for name, gradient in zip(learning, gradients, strict=True):
