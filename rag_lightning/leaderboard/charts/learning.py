@@ -75,7 +75,7 @@ def _chart(board: Leaderboard, curves: Sequence[Curve], name: str) -> Chart | No
         f"{'; '.join(board.name(row) for row in board.ranked[:COLOURED])}.",
         traces,
         {
-            "xaxis": axis("epoch", rangemode="tozero"),
+            "xaxis": axis("epoch", rangemode="tozero", **_whole_epochs(traces)),
             "yaxis": axis(label(what), range=shown),
             "hovermode": "closest",
             "legend": {"orientation": "h", "y": -0.22, "x": 0, "traceorder": "reversed"},
@@ -84,6 +84,11 @@ def _chart(board: Leaderboard, curves: Sequence[Curve], name: str) -> Chart | No
         height=400,
         note="Some of the others lie outside; double-click to see all." if is_cut else "",
     )
+
+
+def _whole_epochs(traces: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """A few epochs are counted by ones; what plotly chooses would be halves."""
+    return {"dtick": 1} if 1 < max(max(trace["x"]) for trace in traces) <= 12 else {}
 
 
 def _range(coloured: Sequence[float], everything: Sequence[float], *, lower: bool) -> tuple[list[float], bool]:
