@@ -23,7 +23,6 @@ def _settled(node: dict[str, Any], task: Task) -> dict[str, Any]:
         node["monitor"] = headline
     if "mode" in node and node["mode"] is None:
         watched = str(node.get("monitor"))
-        node["mode"] = (
-            "min" if (task.lower_is_better if watched == headline else watched.endswith(_SMALL_IS_GOOD)) else "max"
-        )
+        lower_is_better = task.lower_is_better if watched == headline else watched.endswith(_SMALL_IS_GOOD)
+        node["mode"] = "min" if lower_is_better else "max"
     return node

@@ -37,18 +37,18 @@ class WorkerStop(_Handlers):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._file = folder / STOP
-        self._signalled = False
         self._seen_before = GracefulStop.signals_seen
         self._left = threading.Event()
 
     @property
     def requested(self) -> bool:
-        return self._signalled or GracefulStop.signals_seen > self._seen_before
+        return GracefulStop.signals_seen > self._seen_before
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signalled:
+        if GracefulStop.early:
             raise KeyboardInterrupt
-        self._signalled = GracefulStop.early = True
+        GracefulStop.signals_seen += 1
+        GracefulStop.early = True
 
     def _watch(self) -> None:
         while not self._left.wait(0.5):

@@ -29,7 +29,8 @@ class GracefulStop:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._on_signal)
-        self.requested = GracefulStop.early  # read after the handlers stand: no signal falls between
+        if GracefulStop.early:  # read after the handlers stand, and never set back: no signal is lost in between
+            self.requested = True
         return self
 
     def __exit__(

@@ -123,13 +123,16 @@ def test_a_dry_run_of_a_search_shows_examples(sweep: Callable[..., Any], runs: P
     assert not runs.exists()
 
 
-def test_a_search_goes_on_after_failures(
-    sweep: Callable[..., Any], runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def every_training_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: FineTuning, *batch: Any) -> Any:
         raise RuntimeError("always")
 
     monkeypatch.setattr(FineTuning, "training_step", broken)
+
+
+@pytest.mark.usefixtures("every_training_fails")
+def test_a_search_goes_on_after_failures(sweep: Callable[..., Any], runs: Path) -> None:
     outcome = sweep("optuna", LR, "hydra.sweeper.n_trials=2")
     assert outcome.code == 3
     assert states(runs) == ["failed", "failed"]
@@ -160,13 +163,8 @@ def test_a_quasi_random_search_tries_another_candidate_after_a_failure(tmp_path:
     assert len({candidate_done(order, "failed")["optimizer.lr"] for _ in range(4)}) == 4
 
 
-def test_another_question_in_the_same_folder_is_refused(
-    sweep: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(self: FineTuning, *batch: Any) -> Any:
-        raise RuntimeError("at once")
-
-    monkeypatch.setattr(FineTuning, "training_step", broken)
+@pytest.mark.usefixtures("every_training_fails")
+def test_another_question_in_the_same_folder_is_refused(sweep: Callable[..., Any], tmp_path: Path) -> None:
     own = ("optuna", f"sweep.folder={tmp_path}/mine", "optimizer.lr=interval(1e-5,1e-4)")
     assert sweep(*own, "hydra.sweeper.n_trials=1").code == 3
     for other in (["optimizer.lr=interval(1e-3,1e-2)"], ["hydra.sweeper.sampler=random", "dry_run=true"]):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,23 @@ def test_a_signal_before_the_training_begins_ends_it_too(tmp_path: Path) -> None
     assert worker.requested
     with GracefulStop() as later:
         assert not later.requested, "what comes after the sweep is not meant"
+
+
+def test_a_signal_as_the_training_begins_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_handler = signal.signal
+
+    def sent_at_once(number: int, handler: Any) -> Any:
+        before = set_handler(number, handler)
+        if number == signal.SIGTERM:  # the last one: both stand
+            os.kill(os.getpid(), signal.SIGINT)
+        return before
+
+    monkeypatch.setattr(signal, "signal", sent_at_once)
+    training = GracefulStop()
+    training.__enter__()
+    monkeypatch.undo()
+    training.__exit__(None, None, None)
+    assert training.requested
 
 
 @pytest.mark.slow
